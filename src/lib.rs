@@ -1,0 +1,1 @@
+//! Gives every Salesforce lead to the right rep at once.
