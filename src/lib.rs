@@ -1,1 +1,4 @@
-//! Gives every Salesforce lead to the right rep at once.
+//! Gives every Salesforce lead to the right rep at once, and holds the rep to answering in time.
+
+pub mod domain;
+pub mod wheel;
