@@ -1,4 +1,5 @@
 //! Gives every Salesforce lead to the right rep at once, and holds the rep to answering in time.
 
 pub mod domain;
+pub mod engine;
 pub mod wheel;

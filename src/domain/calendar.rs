@@ -1,1 +1,5 @@
 //! Business calendars.
+
+/// Opening hours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calendar;

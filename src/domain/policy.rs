@@ -1,0 +1,296 @@
+//! The routing policy: what RevOps people decide, as the TOML file of section "policy" says it.
+//!
+//! The defaults here are the built-in policy; `codec::policy` parses the text.
+
+use std::collections::BTreeMap;
+
+use super::calendar::Calendar;
+use super::ids::{QueueId, RepId};
+use super::territory::Condition;
+use super::time::Span;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    pub catch_all: QueueId,
+    pub choice: Choice,
+    pub segment: SegmentPolicy,
+    pub rotation: Rotation,
+    /// First match gives the priority class; none = `standard`.
+    pub priority: Vec<PriorityClass>,
+    pub sla: Sla,
+    pub sticky: Sticky,
+    pub reroute: Reroute,
+    pub availability: AvailabilityPolicy,
+    pub skills: SkillsPolicy,
+    pub hold: Hold,
+    pub calendars: BTreeMap<String, Calendar>,
+    pub intake: Intake,
+    /// Statuses that end a lead, as written.
+    pub closed_statuses: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChoiceMethod {
+    WinRate,
+    RoundRobin,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    pub method: ChoiceMethod,
+    /// Share of leads held out in the control arm, 0–1.
+    pub control_share: f64,
+    /// Uniform exploration, 0–1.
+    pub floor: f64,
+    /// Guard rails, multiples of fair load; 0 = off.
+    pub max_share: f64,
+    pub min_share: f64,
+    pub salt: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentPolicy {
+    pub dimensions: Vec<Dimension>,
+    /// Band bounds, ascending.
+    pub employees: Vec<i64>,
+    /// Band bounds in whole units of the currency, ascending.
+    pub annual_revenue: Vec<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dimension {
+    Industry,
+    Employees,
+    /// The state, else the country.
+    State,
+    Country,
+    PostalCode,
+    AnnualRevenue,
+    Product,
+    Source,
+    Attribute(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnReturn {
+    Level,
+    /// At most this many turns in a row.
+    CatchUp(u32),
+    Keep,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rotation {
+    pub on_return: OnReturn,
+    pub count_manual: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct PriorityClass {
+    pub class: String,
+    /// All must hold.
+    pub when: Vec<Condition>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sla {
+    pub max_hops: u32,
+    /// Overdue steps a second and domain, after a burst of 1,000.
+    pub overdue_per_sec: u32,
+    /// By class; `standard` always exists.
+    pub classes: BTreeMap<String, SlaClass>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SlaClock {
+    Wall,
+    /// A calendar of the policy.
+    Team(String),
+    Owner,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlaClass {
+    pub clock: SlaClock,
+    pub target: Span,
+    pub steps: Vec<SlaStep>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SlaAction {
+    Remind,
+    Escalate,
+    Reassign,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlaStep {
+    /// Span from the assignment on the class's clock (a share of the target is resolved at load).
+    pub after: Span,
+    pub action: SlaAction,
+    /// Empty = the action's default.
+    pub to: Vec<Recipient>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recipient {
+    Rep,
+    Manager,
+    Queue(QueueId),
+    Named(RepId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StickyScope {
+    Domain,
+    Pool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sticky {
+    /// From the last touch; zero = off.
+    pub window: Span,
+    pub scope: StickyScope,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLeadChange {
+    None,
+    Untouched,
+    All,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reroute {
+    /// After a burst of 50.
+    pub per_sec: u32,
+    pub min_gap: Span,
+    pub on_lead_change: OnLeadChange,
+}
+
+/// What a stage does when the rep it names is unavailable, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenUnavailable {
+    Hold,
+    Cover,
+    NextStage,
+    AssignAnyway,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct AvailabilityPolicy {
+    /// For owner and sticky matches: tried in order.
+    pub owner: Vec<WhenUnavailable>,
+    /// `AssignAnyway` only if the absence ends within this span.
+    pub assign_anyway_within: Span,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct SkillsPolicy {
+    /// Required skills and language are dropped this long after creation; zero = never.
+    pub relax_after: Span,
+}
+
+/// Hold for enrichment: a lead without these fields waits at most this long.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hold {
+    pub fields: Vec<super::territory::Field>,
+    pub at_most: Span,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Intake {
+    /// An older `created_at` goes to the catch-all queue, `too_old`.
+    pub max_age: Span,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            catch_all: QueueId::new("catch-all"),
+            choice: Choice {
+                method: ChoiceMethod::WinRate,
+                control_share: 0.05,
+                floor: 0.03,
+                max_share: 2.0,
+                min_share: 0.5,
+                salt: String::new(),
+            },
+            segment: SegmentPolicy::default(),
+            rotation: Rotation { on_return: OnReturn::Level, count_manual: false },
+            priority: Vec::new(),
+            sla: Sla {
+                max_hops: 3,
+                overdue_per_sec: 1_000,
+                classes: BTreeMap::from([("standard".to_owned(), SlaClass::default())]),
+            },
+            sticky: Sticky { window: Span::from_secs(7_776_000), scope: StickyScope::Domain },
+            reroute: Reroute {
+                per_sec: 50,
+                min_gap: Span::from_secs(86_400),
+                on_lead_change: OnLeadChange::None,
+            },
+            availability: AvailabilityPolicy {
+                owner: vec![
+                    WhenUnavailable::Cover,
+                    WhenUnavailable::AssignAnyway,
+                    WhenUnavailable::NextStage,
+                ],
+                assign_anyway_within: Span::from_secs(4 * 3_600),
+            },
+            skills: SkillsPolicy { relax_after: Span::ZERO },
+            hold: Hold { fields: Vec::new(), at_most: Span::ZERO },
+            calendars: BTreeMap::new(),
+            intake: Intake { max_age: Span::from_secs(604_800) },
+            closed_statuses: vec!["Closed - Not Converted".to_owned(), "Unqualified".to_owned()],
+        }
+    }
+}
+
+impl Default for SegmentPolicy {
+    fn default() -> SegmentPolicy {
+        SegmentPolicy {
+            dimensions: vec![
+                Dimension::Industry,
+                Dimension::Employees,
+                Dimension::State,
+                Dimension::AnnualRevenue,
+                Dimension::Product,
+                Dimension::Source,
+            ],
+            employees: vec![50, 1_000],
+            annual_revenue: vec![10_000_000, 500_000_000],
+        }
+    }
+}
+
+impl SlaClass {
+    /// A step at a share of the target, with the action's default recipients.
+    fn at(target: Span, share: f64, action: SlaAction) -> SlaStep {
+        let after = Span::from_millis((target.0 as f64 * share).round() as i64);
+        SlaStep { after, action, to: Vec::new() }
+    }
+}
+
+impl Default for SlaClass {
+    fn default() -> SlaClass {
+        let target = Span::from_secs(300);
+        SlaClass {
+            clock: SlaClock::Wall,
+            target,
+            steps: vec![
+                SlaClass::at(target, 0.5, SlaAction::Remind),
+                SlaClass::at(target, 1.0, SlaAction::Escalate),
+                SlaClass::at(target, 1.5, SlaAction::Reassign),
+            ],
+        }
+    }
+}
+
+impl Sla {
+    /// The ladder of a class; one without a table of its own uses `standard`.
+    pub fn class(&self, name: &str) -> SlaClass {
+        let class = self.classes.get(name).or_else(|| self.classes.get("standard"));
+        class.cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,3 @@
+//! The protocol of a batch: records and due timers in, one transaction out, memory and log in step.
+
+pub mod ports;
