@@ -127,4 +127,9 @@ pub trait Log {
 /// The edge's clock: read once a batch.
 pub trait Clock {
     fn now(&mut self) -> Timestamp;
+
+    /// Time that only moves forward, for measuring how long something took; never for deciding.
+    fn monotonic(&mut self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
 }

@@ -1,0 +1,86 @@
+//! What one transaction did, in plain data: the worker hands one over after each, and the edge makes
+//! metrics, logs and the read side of it. Nothing here decides anything.
+
+use std::time::Duration;
+
+use crate::domain::fact::Fact;
+use crate::domain::state::Change;
+use crate::domain::time::{Span, Timestamp};
+use crate::domain::timer::TimerKind;
+
+/// How a transaction ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    #[default]
+    Committed,
+    /// Aborted, undone and to be taken again.
+    Aborted,
+    /// Nobody knew; the committed offsets said that it had committed.
+    UnknownCommitted,
+    /// Nobody knew; the committed offsets said that it had not.
+    UnknownAborted,
+}
+
+/// A timer that fired, and how late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fired {
+    pub kind: TimerKind,
+    pub late: Span,
+}
+
+/// What a worker did since its last report. Unless the transaction committed, `facts`, `changes` and the
+/// counts of what was consumed are empty: nothing happened.
+#[derive(Clone, Debug, Default)]
+pub struct BatchReport {
+    pub ending: Ending,
+    /// The time of the batch.
+    pub now: Timestamp,
+    /// Records taken, by topic in (order of `Topic::ALL`).
+    pub consumed: [u64; 9],
+    /// Facts to publish, reject and count, in the order of decision.
+    pub facts: Vec<Fact>,
+    /// Reasons of records that no input could be made of (those of `Fact::Rejected` come besides).
+    pub poison: Vec<&'static str>,
+    /// What the batch touched: the read side is fed from it.
+    pub changes: Vec<Change>,
+    pub armed: u64,
+    pub cancelled: u64,
+    pub fired: Vec<Fired>,
+    /// Decide and apply, all inputs of the batch together.
+    pub decided_in: Duration,
+    /// From `begin` to the answer to `commit`.
+    pub transaction_took: Duration,
+    /// The producer had to be made anew.
+    pub recreated: bool,
+}
+
+/// What happened to a shard.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ShardEvent {
+    Assigned(i32),
+    Revoked(i32),
+    /// State was rebuilt from images: how many, how long it took, and whether the digest was equal.
+    Restored {
+        shard: i32,
+        images: u64,
+        took: Duration,
+        digest: u128,
+    },
+    /// Memory was kept over a revocation, because nobody else wrote meanwhile.
+    Reused(i32),
+}
+
+/// Where a worker's telemetry goes: called on the worker's thread, so it must be quick.
+pub trait Observer {
+    fn batch(&mut self, report: BatchReport);
+    fn shard(&mut self, event: ShardEvent);
+}
+
+/// Looks away: tests and tools.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {
+    fn batch(&mut self, _report: BatchReport) {}
+    fn shard(&mut self, _event: ShardEvent) {}
+}
