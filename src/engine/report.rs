@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use crate::domain::entity::{Entity, EntityKey};
 use crate::domain::fact::Fact;
+use crate::domain::input::Topic;
 use crate::domain::state::Change;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::timer::TimerKind;
@@ -39,10 +41,10 @@ pub struct BatchReport {
     pub consumed: [u64; 9],
     /// Facts to publish, reject and count, in the order of decision.
     pub facts: Vec<Fact>,
-    /// Reasons of records that no input could be made of (those of `Fact::Rejected` come besides).
-    pub poison: Vec<&'static str>,
-    /// What the batch touched: the read side is fed from it.
-    pub changes: Vec<Change>,
+    /// Records that no input could be made of, with the reason (those of `Fact::Rejected` come besides).
+    pub poison: Vec<(Topic, &'static str)>,
+    /// What the batch touched, by shard: the read side is fed from it.
+    pub changes: Vec<(i32, Vec<Change>)>,
     pub armed: u64,
     pub cancelled: u64,
     pub fired: Vec<Fired>,
@@ -74,6 +76,8 @@ pub enum ShardEvent {
 pub trait Observer {
     fn batch(&mut self, report: BatchReport);
     fn shard(&mut self, event: ShardEvent);
+    /// One entity put in place by a restore; a shard's `Restored` follows when all are there.
+    fn loaded(&mut self, _shard: i32, _key: &EntityKey, _entity: &Entity) {}
 }
 
 /// Looks away: tests and tools.
