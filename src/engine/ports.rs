@@ -70,7 +70,8 @@ pub enum Event {
     Assigned(Vec<AssignedShard>),
     /// These shards are no longer ours (revoked or lost): abort what is open, undo, park.
     Revoked(Vec<i32>),
-    /// Everything up to the last stable offset of this part has been delivered.
+    /// Everything up to the last stable offset of this part has been delivered. Said again whenever that is
+    /// so after an assignment, a seek or a resume, and after records.
     Reached(Part),
     /// Deliveries may be behind (broker error): being caught up must be established anew.
     Unsure,
@@ -102,11 +103,13 @@ pub trait Log {
     fn seek(&mut self, to: &[(Part, i64)]) -> Result<()>;
     /// The last stable offsets now.
     fn ends(&mut self, parts: &[Part]) -> Result<Vec<i64>>;
+    /// The first offset of each part whose record has at least this timestamp; its end if none has.
+    fn offsets_at(&mut self, parts: &[Part], time: Timestamp) -> Result<Vec<i64>>;
 
-    /// The committed offsets of our group for a shard.
+    /// The committed offsets of our group for a shard. `Abort` = not now (unstable): try again.
     fn committed(&mut self, shard: i32) -> Result<Committed>;
     /// Reads the state partition of a shard to its true end (its high watermark, once it is stable),
-    /// while the group stays polled. Returns the end offset.
+    /// while the group stays polled. Returns the end offset. `Abort` = not now (unstable): try again.
     fn restore(&mut self, shard: i32, each: &mut dyn FnMut(&[u8], Option<&[u8]>)) -> Result<i64>;
     /// The end of a shard's state partition now.
     fn state_end(&mut self, shard: i32) -> Result<i64>;
