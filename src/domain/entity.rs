@@ -288,6 +288,8 @@ pub struct Ladder {
     pub steps: Vec<LadderStep>,
     /// Touched, accepted, or otherwise over: no further step fires.
     pub stopped: bool,
+    /// The next step was found overdue in a storm and fires no earlier (rate limit).
+    pub deferred_until_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -321,8 +323,6 @@ pub struct Track {
     pub last_seq: u64,
     /// Available when the rotation last looked.
     pub present: bool,
-    /// Turns in a row by `catch_up` since the return.
-    pub catching_up: u32,
     /// Guard rails: fair share and leads given, both decaying over 30 days, as of `fair_at`.
     pub fair: f64,
     pub given: f64,
@@ -354,6 +354,8 @@ pub struct StickyEntity {
     pub lead_id: LeadId,
     pub territory_id: Option<TerritoryId>,
     pub touched_at: Timestamp,
+    /// The last touch plus the policy's window at that time.
+    pub expires_at: Timestamp,
 }
 
 /// A closed deal, so that a later event can replace its effect.

@@ -51,6 +51,17 @@ macro_rules! ids {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// The shared text, for keys.
+            pub fn text(&self) -> Arc<str> {
+                self.0.clone()
+            }
+        }
+
+        impl From<&Arc<str>> for $name {
+            fn from(text: &Arc<str>) -> $name {
+                $name(text.clone())
+            }
         }
 
         impl fmt::Display for $name {

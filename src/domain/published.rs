@@ -33,6 +33,7 @@ names!(
     Stage {
         DoNotRoute "DO_NOT_ROUTE", Locked "LOCKED", Sticky "STICKY", AccountOwner "ACCOUNT_OWNER",
         NamedAccount "NAMED_ACCOUNT", Territory "TERRITORY", CatchAll "CATCH_ALL",
+        Intake "INTAKE", Ended "ENDED",
     }
 );
 
