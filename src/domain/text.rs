@@ -29,6 +29,17 @@ pub fn normalise(text: &str) -> Cow<'_, str> {
     Cow::Owned(again.trim().to_owned())
 }
 
+/// Appends the normalised text: for a buffer of many values, where ASCII costs no more than a copy.
+pub fn normalise_into(buffer: &mut String, text: &str) {
+    if text.is_ascii() {
+        let start = buffer.len();
+        buffer.push_str(text.trim());
+        buffer[start..].make_ascii_lowercase();
+    } else {
+        buffer.push_str(&normalise(text));
+    }
+}
+
 /// The Unicode data that `normalise` goes by, for the shard image: another version may fold new
 /// characters otherwise.
 pub fn unicode_version() -> String {
@@ -55,6 +66,15 @@ mod tests {
     fn borrows_what_is_normal_already() {
         assert!(matches!(normalise(" berlin "), Cow::Borrowed("berlin")));
         assert_eq!(normalise("BERLIN"), "berlin");
+    }
+
+    #[test]
+    fn appends_the_same() {
+        let mut buffer = String::new();
+        for text in [" New YORK\t", "", "MÜNCHEN "] {
+            normalise_into(&mut buffer, text);
+        }
+        assert_eq!(buffer, "new yorkmünchen");
     }
 
     #[test]
