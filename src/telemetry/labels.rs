@@ -1,0 +1,185 @@
+//! The values that labels may take: closed lists, made from the enums that the code itself uses, so
+//! that a new outcome or reason shows up in the metrics without anybody thinking of it.
+
+use crate::domain::entity::Kind;
+use crate::domain::fact::Counter;
+use crate::domain::input::Topic;
+use crate::domain::policy::SlaAction;
+use crate::domain::published::{Cause, Method, Outcome, Reason};
+use crate::domain::timer::TimerKind;
+
+/// The values of one label.
+#[derive(Clone, Copy, Debug)]
+pub enum Values {
+    /// These and no others; all exist from the start.
+    Closed(fn() -> Vec<&'static str>),
+    /// Bounded by what is said; a combination appears when it is first used.
+    Bounded(&'static str),
+    /// Bounded too; these exist from the start.
+    Seeded(&'static [&'static str], &'static str),
+}
+
+impl Values {
+    pub fn describe(&self) -> String {
+        match self {
+            Values::Closed(list) => list().join(", "),
+            Values::Bounded(what) | Values::Seeded(_, what) => (*what).to_owned(),
+        }
+    }
+
+    /// The values that exist from the start.
+    pub fn known(&self) -> Vec<&'static str> {
+        match self {
+            Values::Closed(list) => list(),
+            Values::Bounded(_) => Vec::new(),
+            Values::Seeded(seeds, _) => seeds.to_vec(),
+        }
+    }
+}
+
+pub const TOPIC: Values = Values::Closed(|| Topic::ALL.map(Topic::name).to_vec());
+pub const TOPIC_OPEN: Values = Values::Bounded("the topics in");
+pub const PARTITION: Values = Values::Bounded("the partitions that this process serves");
+pub const VERSION: Values = Values::Bounded("the version of the binary");
+pub const CLASS: Values = Values::Seeded(
+    &["standard"],
+    "`standard`, the first 8 other priority classes seen, then `other`",
+);
+pub const OUTCOME: Values = Values::Closed(|| Outcome::ALL.iter().map(|o| outcome(*o)).collect());
+pub const LEAD_OUTCOME: Values = Values::Closed(|| {
+    let mut values: Vec<&str> = Outcome::ALL.iter().map(|o| outcome(*o)).collect();
+    values.extend(["unchanged", "dead_letter"]);
+    values
+});
+pub const CAUSE: Values = Values::Closed(|| Cause::ALL.iter().map(|c| cause(*c)).collect());
+pub const METHOD: Values = Values::Closed(|| Method::ALL.iter().map(|m| method(*m)).collect());
+pub const ASSIGNED_REASON: Values = Values::Closed(|| reasons(|reason| reason <= Reason::Manual));
+pub const UNROUTED_REASON: Values = Values::Closed(|| reasons(|reason| reason > Reason::Manual));
+pub const TRANSACTION: Values =
+    Values::Closed(|| vec!["committed", "aborted", "unknown_committed", "unknown_aborted"]);
+pub const TIMER: Values = Values::Closed(|| TIMER_KINDS.map(timer).to_vec());
+pub const SLA_ACTION: Values = Values::Closed(|| vec!["remind", "escalate", "reassign"]);
+pub const EFFECT: Values = Values::Closed(|| Counter::ALL.iter().map(|c| c.name()).collect());
+pub const DEAL: Values = Values::Closed(|| vec!["won", "lost", "reopened"]);
+pub const STATE_KIND: Values = Values::Closed(|| Kind::ALL.map(Kind::name).to_vec());
+pub const PHASE: Values = Values::Closed(|| vec!["assigned", "queued", "parked", "released"]);
+pub const REBALANCE: Values = Values::Closed(|| vec!["assigned", "revoked", "reused"]);
+pub const INVARIANT: Values = Values::Closed(|| {
+    vec!["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12"]
+});
+pub const DEAD_LETTER: Values = Values::Closed(|| DEAD_LETTER_REASONS.to_vec());
+
+/// The closed list of the contract; the last takes what a newer codec may add.
+const DEAD_LETTER_REASONS: [&str; 37] = [
+    "json.syntax",
+    "json.unknown_field",
+    "json.type",
+    "json.enum",
+    "topic.unknown",
+    "key.missing",
+    "key.partition",
+    "value.null",
+    "value.range",
+    "value.too_large",
+    "field.missing",
+    "id.invalid",
+    "timestamp_range",
+    "amount_range",
+    "enum.unknown",
+    "time_zone.unknown",
+    "territory.field",
+    "territory.range",
+    "territory.cycle",
+    "policy.invalid",
+    "policy.sha256",
+    "frame.too_short",
+    "frame.magic",
+    "frame.guid_unsupported",
+    "frame.schema_conflict",
+    "schema.unknown",
+    "schema.unexpected_name",
+    "schema.unsupported",
+    "schema.fingerprint",
+    "avro.truncated",
+    "avro.trailing",
+    "avro.invalid",
+    "avro.limit",
+    "text.utf8",
+    "score.not_finite",
+    "processor_panic",
+    "other",
+];
+
+/// The label value of a reason, `other` for one that is not in the list.
+pub fn dead_letter(reason: &str) -> &'static str {
+    DEAD_LETTER_REASONS.into_iter().find(|known| *known == reason).unwrap_or("other")
+}
+
+const TIMER_KINDS: [TimerKind; 8] = [
+    TimerKind::Validity,
+    TimerKind::Absence,
+    TimerKind::Lock,
+    TimerKind::Hold,
+    TimerKind::Sla,
+    TimerKind::Retry,
+    TimerKind::Sweep,
+    TimerKind::Expiry,
+];
+
+fn reasons(keep: fn(Reason) -> bool) -> Vec<&'static str> {
+    Reason::ALL.iter().filter(|reason| keep(**reason)).map(|reason| reason.name()).collect()
+}
+
+pub fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Assigned => "assigned",
+        Outcome::Queued => "queued",
+        Outcome::Parked => "parked",
+        Outcome::Released => "released",
+    }
+}
+
+pub fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Created => "created",
+        Cause::Updated => "updated",
+        Cause::TerritoryChanged => "territory_changed",
+        Cause::RepChanged => "rep_changed",
+        Cause::PolicyChanged => "policy_changed",
+        Cause::Sla => "sla",
+        Cause::Declined => "declined",
+        Cause::Manual => "manual",
+        Cause::Retry => "retry",
+    }
+}
+
+pub fn method(method: Method) -> &'static str {
+    match method {
+        Method::Owner => "owner",
+        Method::WinRate => "win_rate",
+        Method::RoundRobin => "round_robin",
+        Method::Control => "control",
+        Method::None => "none",
+    }
+}
+
+pub fn timer(kind: TimerKind) -> &'static str {
+    match kind {
+        TimerKind::Validity => "validity",
+        TimerKind::Absence => "absence",
+        TimerKind::Lock => "lock",
+        TimerKind::Hold => "hold",
+        TimerKind::Sla => "sla",
+        TimerKind::Retry => "retry",
+        TimerKind::Sweep => "sweep",
+        TimerKind::Expiry => "expiry",
+    }
+}
+
+pub fn sla_action(action: SlaAction) -> &'static str {
+    match action {
+        SlaAction::Remind => "remind",
+        SlaAction::Escalate => "escalate",
+        SlaAction::Reassign => "reassign",
+    }
+}

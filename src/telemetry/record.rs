@@ -1,0 +1,315 @@
+//! From what the engine reports to metrics and log lines: once a batch, on the worker's thread, so
+//! all sums are made in plain arrays first and added once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::labels;
+use super::metrics::Metric;
+use super::registry::Metrics;
+use crate::domain::entity::{Entity, EntityKey, Kind, LeadEntity, Phase};
+use crate::domain::fact::Fact;
+use crate::domain::input::{DealOutcome, Topic};
+use crate::domain::published::{Cause, LeadAssigned, Outcome};
+use crate::domain::state::Change;
+use crate::domain::time::Span;
+use crate::engine::report::{BatchReport, Ending, Observer, ShardEvent};
+
+/// Priority classes are the policy's own words, so only the first few become label values.
+const CLASSES_MAX: usize = 8;
+/// A timer that fires later than this is said in the log, once a batch.
+const LATE: Span = Span::from_secs(2);
+
+/// Writes what one worker does into the metrics of the process.
+pub struct Recorder {
+    metrics: Arc<Metrics>,
+    classes: Vec<String>,
+    /// What is in memory, by shard: entities by kind, then leads by phase.
+    held: BTreeMap<i32, Held>,
+    /// Of shards that were taken away: good again if their memory is.
+    parked: BTreeMap<i32, Held>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    kinds: [i64; Kind::ALL.len()],
+    phases: [i64; 4],
+}
+
+impl Recorder {
+    pub fn new(metrics: Arc<Metrics>) -> Recorder {
+        Recorder {
+            metrics,
+            classes: vec!["standard".to_owned()],
+            held: BTreeMap::new(),
+            parked: BTreeMap::new(),
+        }
+    }
+
+    fn class(&mut self, class: &str) -> String {
+        if let Some(known) = self.classes.iter().find(|known| *known == class) {
+            return known.clone();
+        }
+        if self.classes.len() <= CLASSES_MAX {
+            self.classes.push(class.to_owned());
+            return class.to_owned();
+        }
+        "other".to_owned()
+    }
+
+    fn facts(&mut self, report: &BatchReport) {
+        let mut leads: BTreeMap<&'static str, u64> = BTreeMap::new();
+        let mut dead = 0;
+        for fact in &report.facts {
+            match fact {
+                Fact::Assigned(assigned) => {
+                    self.assigned(assigned);
+                    if from_intake(assigned) {
+                        *leads.entry(labels::outcome(assigned.outcome)).or_default() += 1;
+                    }
+                }
+                Fact::Breached(breach) => {
+                    let class = self.class(&breach.priority_class);
+                    let action = labels::sla_action(breach.action);
+                    self.metrics.add(Metric::SlaBreaches, &[action, &class], 1);
+                }
+                Fact::Rejected(rejection) => {
+                    let reason = labels::dead_letter(rejection.reason);
+                    self.metrics.add(Metric::DeadLetters, &[reason], 1);
+                }
+                Fact::Counted(counter) => self.metrics.add(Metric::Effects, &[counter.name()], 1),
+                Fact::Set(..) => {}
+            }
+        }
+        for (topic, reason) in &report.poison {
+            self.metrics.add(Metric::DeadLetters, &[labels::dead_letter(reason)], 1);
+            dead += u64::from(is_intake(*topic));
+        }
+        let taken: u64 = Topic::ALL
+            .into_iter()
+            .filter(|topic| is_intake(*topic))
+            .map(|topic| report.consumed[topic.index()])
+            .sum();
+        let decided: u64 = leads.values().sum();
+        for (outcome, n) in leads {
+            self.metrics.add(Metric::Leads, &[outcome], n);
+        }
+        self.metrics.add(Metric::Leads, &["dead_letter"], dead);
+        self.metrics.add(Metric::Leads, &["unchanged"], taken.saturating_sub(decided + dead));
+    }
+
+    fn assigned(&mut self, assigned: &LeadAssigned) {
+        let outcome = labels::outcome(assigned.outcome);
+        self.metrics.add(Metric::Decisions, &[outcome, labels::cause(assigned.cause)], 1);
+        let reason = assigned.reason.name();
+        if assigned.outcome != Outcome::Assigned {
+            self.metrics.add(Metric::Unrouted, &[reason], 1);
+            return;
+        }
+        self.metrics.add(Metric::Assignments, &[labels::method(assigned.method), reason], 1);
+        // The system's clock ends when the lead first reaches a rep: at once, or out of a queue.
+        let first = matches!(assigned.cause, Cause::Created | Cause::Updated | Cause::Retry);
+        if first && assigned.former_owner_id.is_none() || assigned.assignment_no == 1 {
+            let class = self.class(&assigned.priority_class);
+            let took = assigned.decided_at.since(assigned.lead_created_at);
+            self.metrics.observe(Metric::LeadToAssignment, &[&class], seconds(took));
+        }
+    }
+
+    fn changed(&mut self, shard: i32, changes: &[Change]) {
+        for change in changes {
+            let held = self.held.entry(shard).or_default();
+            held.add(change.before.as_ref(), -1);
+            held.add(change.after.as_ref(), 1);
+            match (&change.before, &change.after) {
+                (before, Some(Entity::Lead(after))) => {
+                    let before = match before {
+                        Some(Entity::Lead(lead)) => Some(lead.as_ref()),
+                        _ => None,
+                    };
+                    self.touched(before, after);
+                }
+                (before, Some(Entity::Deal(after))) => {
+                    let same = matches!(before, Some(Entity::Deal(deal))
+                        if deal.outcome == after.outcome && deal.closed_at == after.closed_at);
+                    if !same {
+                        self.metrics.add(Metric::Deals, &[deal(after.outcome)], 1);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn touched(&mut self, before: Option<&LeadEntity>, after: &LeadEntity) {
+        let (Some(touched_at), Some(placement)) = (after.touched_at, &after.placement) else {
+            return;
+        };
+        let known = before.is_some_and(|before| {
+            before.assignment_no == after.assignment_no && before.touched_at.is_some()
+        });
+        if !known {
+            let class = self.class(&placement.class);
+            let took = touched_at.since(placement.decided_at);
+            self.metrics.observe(Metric::FirstTouch, &[&class], seconds(took));
+        }
+    }
+
+    fn timers(&mut self, report: &BatchReport) {
+        self.metrics.add(Metric::TimersArmed, &[], report.armed);
+        self.metrics.add(Metric::TimersCancelled, &[], report.cancelled);
+        let Some(lateness) = self.metrics.histogram(Metric::TimerLateness, &[]) else { return };
+        let mut latest = Span::ZERO;
+        for fired in &report.fired {
+            self.metrics.add(Metric::TimersFired, &[labels::timer(fired.kind)], 1);
+            lateness.observe(seconds(fired.late));
+            latest = latest.max(fired.late);
+        }
+        if latest > LATE {
+            tracing::warn!(late_ms = latest.0, fired = report.fired.len(), "timers fired late");
+        }
+    }
+
+    /// The gauges of what is in memory, over all shards.
+    fn show_held(&self) {
+        let mut total = Held::default();
+        for held in self.held.values() {
+            for (sum, n) in total.kinds.iter_mut().zip(held.kinds) {
+                *sum += n;
+            }
+            for (sum, n) in total.phases.iter_mut().zip(held.phases) {
+                *sum += n;
+            }
+        }
+        for (kind, n) in Kind::ALL.into_iter().zip(total.kinds) {
+            self.metrics.set(Metric::StateEntries, &[kind.name()], n as f64);
+        }
+        for (phase, n) in labels::PHASE.known().into_iter().zip(total.phases) {
+            self.metrics.set(Metric::OpenLeads, &[phase], n as f64);
+        }
+    }
+
+    fn served(&self) {
+        self.metrics.set(Metric::Shards, &[], self.held.len() as f64);
+        self.show_held();
+    }
+}
+
+impl Observer for Recorder {
+    fn batch(&mut self, report: BatchReport) {
+        self.record(&report);
+    }
+
+    fn shard(&mut self, event: ShardEvent) {
+        match event {
+            ShardEvent::Assigned(shard) => {
+                self.metrics.add(Metric::Rebalances, &["assigned"], 1);
+                self.held.insert(shard, Held::default());
+                tracing::info!(shard, "shard assigned");
+            }
+            ShardEvent::Revoked(shard) => {
+                self.metrics.add(Metric::Rebalances, &["revoked"], 1);
+                if let Some(held) = self.held.remove(&shard) {
+                    self.parked.insert(shard, held);
+                }
+                tracing::info!(shard, "shard revoked");
+            }
+            ShardEvent::Reused(shard) => {
+                self.metrics.add(Metric::Rebalances, &["reused"], 1);
+                if let Some(held) = self.parked.remove(&shard) {
+                    self.held.insert(shard, held);
+                }
+                tracing::info!(shard, "shard came back with its memory still good");
+            }
+            ShardEvent::Restored { shard, images, took, digest } => {
+                self.metrics.observe(Metric::RestoreTime, &[], took.as_secs_f64());
+                let digest = format!("{digest:032x}");
+                let took_ms = took.as_millis() as u64;
+                tracing::info!(shard, images, took_ms, digest, "shard restored");
+            }
+        }
+        self.served();
+    }
+
+    fn loaded(&mut self, shard: i32, _key: &EntityKey, entity: &Entity) {
+        self.held.entry(shard).or_default().add(Some(entity), 1);
+    }
+}
+
+impl Recorder {
+    /// The same as `batch`, for an observer that hands the report on.
+    pub fn record(&mut self, report: &BatchReport) {
+        let result = match report.ending {
+            Ending::Committed => "committed",
+            Ending::Aborted => "aborted",
+            Ending::UnknownCommitted => "unknown_committed",
+            Ending::UnknownAborted => "unknown_aborted",
+        };
+        self.metrics.add(Metric::Transactions, &[result], 1);
+        let took = report.transaction_took.as_secs_f64();
+        self.metrics.observe(Metric::TransactionTime, &[], took);
+        if report.recreated {
+            self.metrics.add(Metric::ProducerRecreated, &[], 1);
+            tracing::warn!(result, "producer made anew");
+        }
+        let records: u64 = report.consumed.iter().sum();
+        for (topic, n) in Topic::ALL.into_iter().zip(report.consumed) {
+            if n > 0 {
+                self.metrics.add(Metric::RecordsConsumed, &[topic.name()], n);
+            }
+        }
+        let inputs = records + report.fired.len() as u64;
+        if matches!(report.ending, Ending::Committed | Ending::UnknownCommitted) {
+            self.metrics.observe(Metric::BatchRecords, &[], records as f64);
+            if inputs > 0 {
+                let mean = report.decided_in.as_secs_f64() / inputs as f64;
+                self.metrics.observe(Metric::DecisionTime, &[], mean);
+            }
+        }
+        self.facts(report);
+        self.timers(report);
+        for (shard, changes) in &report.changes {
+            self.changed(*shard, changes);
+        }
+        self.show_held();
+        tracing::debug!(result, records, fired = report.fired.len(), took, "batch");
+    }
+}
+
+impl Held {
+    fn add(&mut self, entity: Option<&Entity>, n: i64) {
+        let Some(entity) = entity else { return };
+        self.kinds[entity.kind() as usize] += n;
+        if let Entity::Lead(lead) = entity {
+            let phase = match lead.phase {
+                Phase::Assigned => 0,
+                Phase::Queued => 1,
+                Phase::Parked => 2,
+                Phase::Released => 3,
+                Phase::New | Phase::Ended(_) => return,
+            };
+            self.phases[phase] += n;
+        }
+    }
+}
+
+fn is_intake(topic: Topic) -> bool {
+    matches!(topic, Topic::LeadCreated | Topic::LeadCreatedFast)
+}
+
+fn from_intake(assigned: &LeadAssigned) -> bool {
+    assigned.caused_by.topic.is_some_and(is_intake)
+}
+
+fn deal(outcome: DealOutcome) -> &'static str {
+    match outcome {
+        DealOutcome::Won => "won",
+        DealOutcome::Lost => "lost",
+        DealOutcome::Reopened => "reopened",
+    }
+}
+
+/// A clock that went back makes a span negative; a metric never is.
+fn seconds(span: Span) -> f64 {
+    (span.0.max(0) as f64) / 1_000.0
+}

@@ -1,0 +1,139 @@
+//! The catalogue against its own rules, against the runbook, and the recorder against a batch.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::metrics::{self, CATALOGUE, Kind, Metric};
+use super::record::Recorder;
+use super::registry::Metrics;
+use crate::domain::fact::{Counter, Fact, Rejection};
+use crate::domain::input::Topic;
+use crate::domain::time::Span;
+use crate::domain::timer::TimerKind;
+use crate::engine::report::{BatchReport, Ending, Fired, Observer, ShardEvent};
+
+const BEGIN: &str = "writes it -->\n";
+const END: &str = "<!-- end of metrics -->";
+
+fn runbook() -> (std::path::PathBuf, String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/RUNBOOK.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    (path, text)
+}
+
+#[test]
+fn runbook_shows_the_catalogue() {
+    let (path, text) = runbook();
+    let (head, rest) = text.split_once(BEGIN).unwrap();
+    let (table, tail) = rest.split_once(END).unwrap();
+    if std::env::var_os("BLESS").is_some() {
+        let blessed = format!("{head}{BEGIN}{}{END}{tail}", metrics::markdown());
+        std::fs::write(path, blessed).unwrap();
+        return;
+    }
+    assert_eq!(table, metrics::markdown(), "run `BLESS=1 cargo test runbook`");
+}
+
+#[test]
+fn runbook_has_every_alert_and_no_other() {
+    let (_, text) = runbook();
+    let told: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    let named: BTreeSet<&str> =
+        CATALOGUE.iter().map(|entry| entry.alert).filter(|alert| !alert.is_empty()).collect();
+    assert_eq!(told, named);
+}
+
+#[test]
+fn runbook_names_only_metrics_that_exist() {
+    let (_, text) = runbook();
+    let known: BTreeSet<&str> = CATALOGUE.iter().map(|entry| entry.name).collect();
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    for word in words.filter(|word| word.starts_with("leadrouter_")) {
+        let name = word.strip_suffix("_bucket").unwrap_or(word);
+        assert!(known.contains(name), "{word} is not in the catalogue");
+    }
+}
+
+#[test]
+fn names_keep_the_rules() {
+    let mut seen = BTreeSet::new();
+    for entry in CATALOGUE {
+        let name = entry.name;
+        assert!(seen.insert(name), "{name} twice");
+        assert!(name.starts_with("leadrouter_") || name.starts_with("process_"), "{name}");
+        assert_eq!(entry.kind == Kind::Counter, name.ends_with("_total"), "{name}");
+        let bare = name.strip_suffix("_total").unwrap_or(name);
+        for unit in ["_ms", "_millis", "_us", "_micros", "_minutes", "_kb", "_mb", "_percent"] {
+            assert!(!bare.ends_with(unit), "{name} is not in base units");
+        }
+        if entry.unit == "seconds" {
+            assert!(bare.ends_with("_seconds"), "{name}");
+        }
+        for (label, _) in entry.labels {
+            for forbidden in ["lead", "rep", "territory", "account", "email"] {
+                assert!(!label.contains(forbidden), "{name} has the label {label}");
+            }
+        }
+        if let Kind::Histogram(bounds) = entry.kind {
+            assert!(bounds.is_sorted(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn closed_combinations_exist_at_zero() {
+    let metrics = Metrics::new().unwrap();
+    let text = metrics.text().unwrap();
+    assert!(text.contains("leadrouter_records_consumed_total{topic=\"policy-changed\"} 0"));
+    assert!(text.contains("leadrouter_unrouted_total{reason=\"no_territory\"} 0"));
+    assert!(text.contains("leadrouter_assignments_total{method=\"control\",reason=\"control\"} 0"));
+    assert!(text.contains("class=\"standard\""));
+    assert!(text.contains("# TYPE process_cpu_seconds_total counter"));
+    for entry in CATALOGUE {
+        let bounded = entry.labels.iter().any(|(_, values)| values.known().is_empty());
+        assert!(bounded || text.contains(entry.name), "{} is not shown", entry.name);
+    }
+}
+
+#[test]
+fn every_record_of_intake_has_one_outcome() {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let mut recorder = Recorder::new(metrics.clone());
+    let mut consumed = [0; 9];
+    consumed[Topic::LeadCreated.index()] = 5;
+    consumed[Topic::LeadActivity.index()] = 2;
+    let rejection = Rejection { reason: "territory.cycle", field: "parent_id".to_owned() };
+    recorder.batch(BatchReport {
+        consumed,
+        facts: vec![Fact::Counted(Counter::Repeat), Fact::Rejected(rejection)],
+        poison: vec![(Topic::LeadCreated, "json.syntax"), (Topic::LeadActivity, "who.knows")],
+        armed: 4,
+        cancelled: 1,
+        fired: vec![Fired { kind: TimerKind::Sla, late: Span::from_millis(3) }],
+        decided_in: Duration::from_micros(40),
+        ..BatchReport::default()
+    });
+    let value = |metric, labels: &[&str]| metrics.value(metric, labels).unwrap();
+    assert_eq!(value(Metric::Leads, &["dead_letter"]), 1.0);
+    assert_eq!(value(Metric::Leads, &["unchanged"]), 4.0);
+    assert_eq!(value(Metric::RecordsConsumed, &["lead-activity"]), 2.0);
+    assert_eq!(value(Metric::DeadLetters, &["territory.cycle"]), 1.0);
+    assert_eq!(value(Metric::DeadLetters, &["other"]), 1.0);
+    assert_eq!(value(Metric::TimersFired, &["sla"]), 1.0);
+    assert_eq!(value(Metric::Transactions, &["committed"]), 1.0);
+    assert_eq!(value(Metric::Effects, &["repeat"]), 1.0);
+}
+
+#[test]
+fn an_aborted_batch_counts_as_a_transaction_and_nothing_else() {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let mut recorder = Recorder::new(metrics.clone());
+    recorder.shard(ShardEvent::Assigned(0));
+    recorder.batch(BatchReport { ending: Ending::Aborted, ..BatchReport::default() });
+    assert_eq!(metrics.value(Metric::Transactions, &["aborted"]), Some(1.0));
+    assert_eq!(metrics.value(Metric::Transactions, &["committed"]), Some(0.0));
+    assert!(metrics.text().unwrap().contains("leadrouter_batch_records_count 0"));
+    assert_eq!(metrics.value(Metric::Shards, &[]), Some(1.0));
+}
