@@ -1,5 +1,7 @@
 //! Gives every Salesforce lead to the right rep at once, and holds the rep to answering in time.
 
+#[cfg(feature = "edge")]
+pub mod config;
 pub mod domain;
 pub mod engine;
 #[cfg(feature = "edge")]

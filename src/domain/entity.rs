@@ -167,7 +167,7 @@ pub struct PendingPolicy {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TerritoryEntity {
     /// In force; None = not yet, or no more.
-    pub current: Option<TerritoryDef>,
+    pub current: Option<Arc<TerritoryDef>>,
     /// Known now, valid later, by time.
     pub pending: Vec<PendingTerritory>,
     pub seen: Seen,
@@ -176,7 +176,7 @@ pub struct TerritoryEntity {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PendingTerritory {
     pub valid_from_at: Timestamp,
-    pub definition: Option<TerritoryDef>,
+    pub definition: Option<Arc<TerritoryDef>>,
     pub effective_change: EffectiveChange,
 }
 

@@ -1,5 +1,7 @@
 //! Everything that can happen to a shard: the closed set of events in, and a timer that fell due.
 
+use std::sync::Arc;
+
 use super::ids::{
     AccountId, DomainId, EventId, LeadId, OpportunityId, Private, QueueId, RepId, TerritoryId,
 };
@@ -203,7 +205,7 @@ pub struct TerritoryChange {
     pub event_id: EventId,
     pub territory_id: TerritoryId,
     /// None = the territory ends (`deleted`).
-    pub definition: Option<TerritoryDef>,
+    pub definition: Option<Arc<TerritoryDef>>,
     pub valid_from_at: Option<Timestamp>,
     pub effective_change: EffectiveChange,
     pub reason: Option<String>,

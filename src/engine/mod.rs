@@ -1,4 +1,5 @@
 //! The protocol of a batch: records and due timers in, one transaction out, memory and log in step.
 
+pub mod merge;
 pub mod ports;
 pub mod report;

@@ -40,6 +40,15 @@ pub struct Record {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
+impl Record {
+    /// What it weighs in a buffer.
+    pub fn bytes(&self) -> usize {
+        let text = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let headers = self.headers.iter().map(|(name, value)| name.len() + text(value));
+        text(&self.key) + text(&self.value) + headers.sum::<usize>()
+    }
+}
+
 /// The topics out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OutTopic {

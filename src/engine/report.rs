@@ -1,5 +1,5 @@
-//! What one transaction did, in plain data: the worker hands one over after each, and the edge
-//! makes metrics, logs and the read side of it. Nothing here decides anything.
+//! What one transaction did, in plain data: the worker hands one over after each, and the edge makes
+//! metrics, logs and the read side of it. Nothing here decides anything.
 
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ pub struct Fired {
     pub late: Span,
 }
 
-/// What a worker did since its last report. Unless the transaction committed, `facts`, `changes`
-/// and the counts of what was consumed are empty: nothing happened.
+/// What a worker did since its last report. Unless the transaction committed, `facts`, `changes` and the
+/// counts of what was consumed are empty: nothing happened.
 #[derive(Clone, Debug, Default)]
 pub struct BatchReport {
     pub ending: Ending,
@@ -41,8 +41,7 @@ pub struct BatchReport {
     pub consumed: [u64; 9],
     /// Facts to publish, reject and count, in the order of decision.
     pub facts: Vec<Fact>,
-    /// Records that no input could be made of, with the reason (those of `Fact::Rejected` come
-    /// besides).
+    /// Records that no input could be made of, with the reason (those of `Fact::Rejected` come besides).
     pub poison: Vec<(Topic, &'static str)>,
     /// What the batch touched, by shard: the read side is fed from it.
     pub changes: Vec<(i32, Vec<Change>)>,

@@ -1,7 +1,39 @@
-//! A territory as the reference data describe it.
+//! A territory as the reference data describe it, and which territory a lead belongs to.
+//!
+//! A territory *lists* a lead if one of its named accounts is the lead's account or an ancestor of that.
+//! It *takes* a lead by a rule whose conditions all hold, or, having neither rules nor named accounts,
+//! because its parent does. It *matches* if it lists or takes the lead and all its ancestors match; a
+//! child of an unknown parent, or one more than `MAX_DEPTH` levels down, never does.
+//!
+//! Two stages ask. NAMED_ACCOUNT looks at the matching territories where the lead is listed by the
+//! territory or an ancestor of it; TERRITORY at those where the territory and all its ancestors take
+//! the lead. The winner is the deepest, then one with rules before one without, then the lowest
+//! priority, then the lowest id.
+
+pub mod matching;
+pub mod scan;
+
+pub use matching::LeadView;
+pub use scan::Scan as Resolver;
 
 use super::ids::{AccountId, RepId, TerritoryId};
 use super::time::Timestamp;
+
+/// How deep a territory may lie; the root's depth is 1.
+pub const MAX_DEPTH: u32 = 64;
+
+/// How many ambiguous territories are listed.
+pub const MAX_AMBIGUOUS: usize = 8;
+
+/// The territory that a lead belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Match<'a> {
+    pub territory_id: &'a TerritoryId,
+    /// The root's is 1.
+    pub depth: u32,
+    /// Because of a named account, its own or an ancestor's (stage NAMED_ACCOUNT).
+    pub by_named_account: bool,
+}
 
 /// One definition of a territory; `valid_to_at` is exclusive.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,3 +146,6 @@ pub struct Member {
     pub weight: u32,
     pub role: Option<String>,
 }
+
+#[cfg(test)]
+mod tests;
