@@ -3,6 +3,7 @@
 #[cfg(feature = "edge")]
 pub mod config;
 pub mod domain;
+pub mod embedded;
 pub mod engine;
 #[cfg(feature = "edge")]
 pub mod telemetry;

@@ -134,6 +134,11 @@ pub trait Log {
     fn abort(&mut self) -> Result<()>;
     /// Drops the producer, makes one with the same transactional id and initialises it: fences the old.
     fn recreate(&mut self) -> Result<()>;
+
+    /// Leaves the group; nothing is delivered until the next `poll`, which would join again.
+    fn leave(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The edge's clock: read once a batch.
