@@ -139,9 +139,10 @@ fn record(part: Part, stored: Stored) -> Record {
 
 impl Log for EmbeddedLog {
     fn poll(&mut self, wait: Span, out: &mut Vec<Event>) -> Result<()> {
-        let shared = self.cluster.shared.clone();
+        let cluster = self.cluster.clone();
+        let shared = &*cluster.shared;
         let before = out.len();
-        let mut inner = self.cluster.lock();
+        let mut inner = cluster.lock();
         let now = (shared.now)();
         inner.expire(now);
         self.sweep(&mut inner, now, out);
