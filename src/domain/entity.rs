@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::ids::{AccountId, DomainId, LeadId, OpportunityId, QueueId, RepId, TerritoryId};
+use super::ids::{DomainId, LeadId, OpportunityId, QueueId, RepId, TerritoryId};
 use super::input::{AccountDef, DealOutcome, EffectiveChange, RepDef, SegmentFields};
 use super::lead_fields::LeadFields;
 use super::policy::{Policy, Recipient, SlaAction, SlaClock};
@@ -168,6 +168,8 @@ pub struct PendingPolicy {
 pub struct TerritoryEntity {
     /// In force; None = not yet, or no more.
     pub current: Option<Arc<TerritoryDef>>,
+    /// Which open leads follow when the current definition ends.
+    pub effective_change: EffectiveChange,
     /// Known now, valid later, by time.
     pub pending: Vec<PendingTerritory>,
     pub seen: Seen,
@@ -370,31 +372,48 @@ pub struct DealEntity {
     pub last_event_at: Timestamp,
 }
 
-/// Why a sweep runs.
+/// Why a sweep runs; a domain has at most one of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SweepCause {
+pub enum SweepKind {
     /// Open leads follow a change of territories.
-    Territory,
-    /// A rep left, or lost a territory.
-    Rep,
-    /// The policy or a calendar changed: ladders are recomputed.
-    Policy,
+    Territories,
+    /// The open, untouched leads of reps who left.
+    Departures,
+    /// Deadlines are computed anew: a calendar or an absence changed.
+    Ladders,
     /// Waiting leads are tried again.
-    Retry,
+    Waiting,
 }
 
-/// A walk over leads that is taken in slices: the cursor is the last lead id looked at.
+impl SweepKind {
+    pub const ALL: [SweepKind; 4] =
+        [SweepKind::Territories, SweepKind::Departures, SweepKind::Ladders, SweepKind::Waiting];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            SweepKind::Territories => "territories",
+            SweepKind::Departures => "departures",
+            SweepKind::Ladders => "ladders",
+            SweepKind::Waiting => "waiting",
+        }
+    }
+}
+
+/// A walk over leads that is taken in slices, so that no input does unbounded work. A later reason for
+/// the same walk joins it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SweepEntity {
-    pub cause: SweepCause,
-    pub cursor: Option<LeadId>,
+    pub kind: SweepKind,
+    /// What the decisions on the way give as their cause.
+    pub cause: Cause,
+    /// The last lead looked at (by age and id for `Waiting`, by id else).
+    pub cursor: Option<(Timestamp, LeadId)>,
     pub effective_change: EffectiveChange,
-    /// A later cause came while it ran: once more from the start.
+    /// `Territories`: the change is dated back to here; what it would have changed is counted.
+    pub dated_at: Option<Timestamp>,
+    /// Another reason came while it ran: once more from the start.
     pub again: bool,
     pub next_at: Timestamp,
     /// Only leads of these reps; empty = all.
     pub reps: Vec<RepId>,
-    /// Accounts or territories, for the record.
-    pub territories: Vec<TerritoryId>,
-    pub accounts: Vec<AccountId>,
 }

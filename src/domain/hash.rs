@@ -8,6 +8,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key(pub u64, pub u64);
 
+/// The key where nobody chooses the input to our harm and every machine must agree.
+pub const FIXED: Key = Key(0x6c65_6164_2d72_6f75, 0x7465_7220_7631_0001);
+
 /// The 64-bit hash.
 pub fn sip64(key: Key, bytes: &[u8]) -> u64 {
     let mut state = State::new(key, 0);
@@ -41,6 +44,15 @@ pub fn sip128_parts(key: Key, parts: &[&[u8]]) -> u128 {
 /// A number in [0, 1) from the upper 53 bits of a hash: equal hashes, equal draws.
 pub fn unit(hash: u64) -> f64 {
     (hash >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// A UUID (version 8, RFC 9562) of the bytes: the same under replay.
+pub fn uuid(bytes: &[u8]) -> String {
+    let hash = sip128(FIXED, bytes);
+    let hash = hash & !(0xf << 76) & !(0x3 << 62) | 0x8 << 76 | 0x2 << 62;
+    let hex = format!("{hash:032x}");
+    let part = |from, to| hex.get(from..to).unwrap_or_default();
+    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
 }
 
 fn joined(parts: &[&[u8]]) -> Vec<u8> {

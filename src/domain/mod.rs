@@ -1,17 +1,33 @@
 //! What the business means: pure, deterministic, without Kafka, clock, randomness, metrics or logs.
 
+mod account_match;
+mod assign;
+mod availability;
 pub mod calendar;
+mod choice;
+mod deals;
+mod draft;
+mod emit;
 pub mod entity;
 pub mod fact;
 pub mod hash;
 pub mod ids;
+mod index;
 pub mod input;
+mod lead_events;
 pub mod lead_fields;
+mod owner;
 pub mod policy;
 pub mod published;
+mod reference;
+mod rotation;
+pub mod router;
+mod sla;
 pub mod state;
+mod sweep;
 pub mod territory;
 pub mod text;
 pub mod time;
 pub mod timer;
+mod timers_of;
 pub mod win_rate;

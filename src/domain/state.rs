@@ -1,13 +1,35 @@
 //! The tables of one shard, the only place that changes them, and the journal that undoes a batch.
+//!
+//! Every change is the replacement of one entity (`put`). Around that single door hang the journal (the
+//! entity as the batch found it), the indexes and the timers, so that undo and restore need no code of
+//! their own: they put entities too.
 
-use super::entity::{Entity, EntityKey};
+use std::collections::{BTreeMap, VecDeque};
+
+use super::entity::{Entity, EntityKey, Kind};
 use super::fact::Fact;
+use super::ids::DomainId;
+use super::index::Index;
 use super::input::Envelope;
+use super::router::{self, Task};
 use super::timer::TimerMove;
+use super::timers_of::timers_of;
+
+/// The entities of one routing domain, by kind and id, with what is derived from them.
+#[derive(Clone, Debug)]
+pub struct Domain {
+    pub id: DomainId,
+    tables: [BTreeMap<std::sync::Arc<str>, Entity>; Kind::ALL.len()],
+    pub index: Index,
+}
 
 /// All that one shard knows.
 #[derive(Clone, Debug, Default)]
-pub struct State {}
+pub struct State {
+    domains: BTreeMap<DomainId, Domain>,
+    journal: BTreeMap<EntityKey, Option<Entity>>,
+    moves: Vec<TimerMove>,
+}
 
 /// An entity that the batch touched: as it was, and as it is now (`None` = it does not exist).
 #[derive(Clone, Debug)]
@@ -17,36 +39,147 @@ pub struct Change {
     pub after: Option<Entity>,
 }
 
+impl Domain {
+    pub(super) fn new(id: DomainId) -> Domain {
+        Domain { id, tables: Default::default(), index: Index::default() }
+    }
+
+    pub fn get(&self, kind: Kind, id: &str) -> Option<&Entity> {
+        self.table(kind).get(id)
+    }
+
+    /// All entities of a kind, by id.
+    pub fn table(&self, kind: Kind) -> &BTreeMap<std::sync::Arc<str>, Entity> {
+        &self.tables[kind as usize]
+    }
+
+    fn replace(&mut self, key: &EntityKey, after: Option<Entity>) -> Option<Entity> {
+        let table = &mut self.tables[key.kind as usize];
+        match after {
+            Some(entity) => table.insert(key.id.clone(), entity),
+            None => table.remove(&key.id),
+        }
+    }
+}
+
 impl State {
     /// Decides one input and applies its facts; the facts to publish, reject and count come back in
-    /// order (`Set` facts are consumed).
-    pub fn step(&mut self, _envelope: &Envelope) -> Vec<Fact> {
-        Vec::new()
+    /// order (`Set` facts are consumed). A decision that concerns several leads is taken lead by lead,
+    /// each on the state that the one before left.
+    pub fn step(&mut self, envelope: &Envelope) -> Vec<Fact> {
+        let mut said = Vec::new();
+        let mut tasks = VecDeque::from([Task::Input]);
+        let domain = envelope.domain.clone();
+        self.domains.entry(domain.clone()).or_insert_with(|| Domain::new(domain.clone()));
+        while let Some(task) = tasks.pop_front() {
+            let Some(known) = self.domains.get(&domain) else { break };
+            let decision = router::decide(known, envelope, task);
+            for (at, task) in decision.tasks.into_iter().enumerate() {
+                tasks.insert(at, task);
+            }
+            for fact in decision.facts {
+                self.apply(fact, &mut said);
+            }
+        }
+        said
+    }
+
+    /// The only way in which a fact changes the state.
+    fn apply(&mut self, fact: Fact, said: &mut Vec<Fact>) {
+        match fact {
+            Fact::Set(key, entity) => self.put(key, entity, true),
+            other => said.push(other),
+        }
+    }
+
+    /// Puts an entity in place of what was there; indexes, timers and the journal follow.
+    fn put(&mut self, key: EntityKey, after: Option<Entity>, journal: bool) {
+        let domain = self
+            .domains
+            .entry(key.domain.clone())
+            .or_insert_with(|| Domain::new(key.domain.clone()));
+        let armed = domain.get(key.kind, &key.id).map(|old| timers_of(&key, old));
+        let wanted = after.as_ref().map(|new| timers_of(&key, new));
+        let (armed, wanted) = (armed.unwrap_or_default(), wanted.unwrap_or_default());
+        for (timer, due_at) in &armed {
+            if !wanted.iter().any(|(other, due)| other == timer && due == due_at) {
+                self.moves.push(TimerMove { key: timer.clone(), due_at: None });
+            }
+        }
+        for (timer, due_at) in wanted {
+            if !armed.iter().any(|(other, due)| *other == timer && *due == due_at) {
+                self.moves.push(TimerMove { key: timer, due_at: Some(due_at) });
+            }
+        }
+        let expiry_before = domain.index.next_expiry();
+        domain.index.change(&key, domain.tables[key.kind as usize].get(&key.id), after.as_ref());
+        let expiry = domain.index.next_expiry();
+        if expiry != expiry_before {
+            self.moves.push(TimerMove { key: Index::expiry_timer(&key.domain), due_at: expiry });
+        }
+        let before = domain.replace(&key, after);
+        if journal {
+            self.journal.entry(key).or_insert(before);
+        }
     }
 
     /// The timers to arm and cancel since the last call, in order; the last word on a key counts.
     pub fn take_timer_moves(&mut self) -> Vec<TimerMove> {
-        Vec::new()
+        std::mem::take(&mut self.moves)
     }
 
-    /// What the batch touched, by key; the journal is empty afterwards: the batch can no longer be undone.
-    pub fn commit(&mut self) -> Vec<Change> {
-        Vec::new()
-    }
-
-    /// What `commit` would return, without ending the batch: for writing images before the commit.
+    /// What the batch touched, by key, without ending it: for writing images before the commit.
     pub fn changes(&self) -> Vec<Change> {
-        Vec::new()
+        let change = |(key, before): (&EntityKey, &Option<Entity>)| Change {
+            key: key.clone(),
+            before: before.clone(),
+            after: self.get(key).cloned(),
+        };
+        self.journal.iter().map(change).filter(|change| change.before != change.after).collect()
+    }
+
+    /// What the batch touched, by key; it can no longer be undone afterwards.
+    pub fn commit(&mut self) -> Vec<Change> {
+        let changes = self.changes();
+        self.journal.clear();
+        changes
     }
 
     /// Everything as it was before the batch, timers included (as moves to take).
-    pub fn rollback(&mut self) {}
+    pub fn rollback(&mut self) {
+        for (key, before) in std::mem::take(&mut self.journal) {
+            self.put(key, before, false);
+        }
+        self.domains.retain(|_, domain| domain.tables.iter().any(|table| !table.is_empty()));
+    }
 
     /// Puts an image in place at restore: no journal, no facts; indexes and timers are derived.
-    pub fn load(&mut self, _key: EntityKey, _entity: Entity) {}
+    pub fn load(&mut self, key: EntityKey, entity: Entity) {
+        self.put(key, Some(entity), false);
+    }
+
+    pub fn get(&self, key: &EntityKey) -> Option<&Entity> {
+        self.domains.get(&key.domain)?.get(key.kind, &key.id)
+    }
+
+    pub fn domains(&self) -> impl Iterator<Item = &Domain> {
+        self.domains.values()
+    }
+
+    pub fn domain(&self, id: &DomainId) -> Option<&Domain> {
+        self.domains.get(id)
+    }
 
     /// Every entity, by key: for digests from scratch and for the checker.
     pub fn entities(&self) -> Vec<(EntityKey, Entity)> {
-        Vec::new()
+        let mut all = Vec::new();
+        for domain in self.domains.values() {
+            for kind in Kind::ALL {
+                for (id, entity) in domain.table(kind) {
+                    all.push((EntityKey::new(&domain.id, kind, id), entity.clone()));
+                }
+            }
+        }
+        all
     }
 }

@@ -1,0 +1,276 @@
+//! The one gate for every stage: who may take this lead now, and when somebody next could.
+
+use super::calendar::{self, Calendar};
+use super::draft::Draft;
+use super::entity::{LeadEntity, LoadEntity, RepEntity, WindowCount};
+use super::ids::{RepId, TerritoryId};
+use super::input::{Cap, CapWindow, RepDef};
+use super::policy::Policy;
+use super::published::Ineligible;
+use super::text;
+use super::time::{Span, Timestamp};
+
+const HOUR: Span = Span::from_secs(3_600);
+
+/// What the gate says of one rep.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gate {
+    /// Why the rep could take no lead at all now.
+    pub(super) absent: Vec<Ineligible>,
+    /// Why not this lead.
+    pub(super) unsuited: Vec<Ineligible>,
+}
+
+impl Gate {
+    pub(super) fn is_open(&self) -> bool {
+        self.absent.is_empty() && self.unsuited.is_empty()
+    }
+
+    pub(super) fn reasons(&self) -> Vec<Ineligible> {
+        self.absent.iter().chain(&self.unsuited).copied().collect()
+    }
+}
+
+/// Looks at a rep for a lead that would come from `pool`.
+pub(super) fn gate(
+    draft: &Draft<'_>,
+    rep_id: &RepId,
+    lead: &LeadEntity,
+    pool: Option<&TerritoryId>,
+) -> Gate {
+    let mut gate = Gate::default();
+    match draft.rep(rep_id) {
+        None => gate.absent.push(Ineligible::Unknown),
+        Some(RepEntity { definition: None, .. }) => gate.absent.push(Ineligible::Inactive),
+        Some(RepEntity { definition: Some(rep), .. }) => {
+            gate.absent = absent(draft, rep_id, rep, pool);
+            gate.unsuited = unsuited(draft, rep, lead);
+        }
+    }
+    if lead.former_owners.contains(rep_id) {
+        gate.unsuited.push(Ineligible::FormerOwner);
+    }
+    gate
+}
+
+/// Why a rep could take no lead of this pool now.
+pub(super) fn absent(
+    draft: &Draft<'_>,
+    rep_id: &RepId,
+    rep: &RepDef,
+    pool: Option<&TerritoryId>,
+) -> Vec<Ineligible> {
+    let now = draft.now();
+    let mut reasons = Vec::new();
+    if !rep.active {
+        reasons.push(Ineligible::Inactive);
+    }
+    if rep.paused {
+        reasons.push(Ineligible::Paused);
+    }
+    if away_until(rep, now).is_some() {
+        reasons.push(Ineligible::Away);
+    }
+    if calendar_of(&draft.policy, rep).is_some_and(|calendar| !calendar.is_open(now)) {
+        reasons.push(Ineligible::OutsideCalendar);
+    }
+    let load = draft.load(rep_id);
+    let full = |cap: &Cap| used(draft, rep_id, rep, load, cap) >= cap.limit;
+    if rep.caps.iter().any(|cap| concerns(cap, pool) && full(cap)) {
+        reasons.push(Ineligible::Capped);
+    }
+    reasons
+}
+
+/// The skills and languages that the lead asks for and the rep lacks.
+fn unsuited(draft: &Draft<'_>, rep: &RepDef, lead: &LeadEntity) -> Vec<Ineligible> {
+    let mut reasons = Vec::new();
+    let relax = draft.policy.skills.relax_after;
+    if relax > Span::ZERO && draft.now() >= lead.lead_created_at + relax {
+        return reasons;
+    }
+    let has = |skill: &String| {
+        let wanted = text::normalise(skill);
+        rep.skills.iter().any(|own| text::normalise(own) == wanted)
+    };
+    if !lead.fields.required_skills.iter().all(has) {
+        reasons.push(Ineligible::Skill);
+    }
+    if let Some(language) = &lead.fields.language
+        && !rep.languages.is_empty()
+    {
+        let wanted = primary_subtag(language);
+        if !rep.languages.iter().any(|own| primary_subtag(own) == wanted) {
+            reasons.push(Ineligible::Language);
+        }
+    }
+    reasons
+}
+
+fn primary_subtag(language: &str) -> String {
+    text::normalise(language.split(['-', '_']).next().unwrap_or_default()).into_owned()
+}
+
+/// How many of the preferred skills the rep has.
+pub(super) fn preferred(rep: &RepDef, lead: &LeadEntity) -> usize {
+    let has = |skill: &&String| {
+        let wanted = text::normalise(skill);
+        rep.skills.iter().any(|own| text::normalise(own) == wanted)
+    };
+    lead.fields.preferred_skills.iter().filter(has).count()
+}
+
+pub(super) fn calendar_of<'p>(policy: &'p Policy, rep: &RepDef) -> Option<&'p Calendar> {
+    policy.calendars.get(rep.calendar_id.as_ref()?)
+}
+
+/// The end of the absences that cover this instant, touching ones taken together.
+pub(super) fn away_until(rep: &RepDef, at: Timestamp) -> Option<Timestamp> {
+    let mut until = at;
+    loop {
+        let covers = |a: &&super::input::Away| a.from_at <= until && until < a.to_at;
+        match rep.away.iter().filter(covers).map(|a| a.to_at).max() {
+            Some(later) => until = later,
+            None => return (until > at).then_some(until),
+        }
+    }
+}
+
+pub(super) fn has_open_cap(rep: &RepDef) -> bool {
+    rep.caps.iter().any(|cap| cap.window == CapWindow::Open)
+}
+
+fn concerns(cap: &Cap, pool: Option<&TerritoryId>) -> bool {
+    cap.pool.is_none() || cap.pool.as_ref() == pool
+}
+
+fn zone(rep: &RepDef) -> calendar::Zone {
+    calendar::Zone::parse(&rep.time_zone).unwrap_or_else(|_| calendar::Zone::utc())
+}
+
+/// How much of a cap is used now.
+fn used(
+    draft: &Draft<'_>,
+    rep_id: &RepId,
+    rep: &RepDef,
+    load: Option<&LoadEntity>,
+    cap: &Cap,
+) -> u32 {
+    let now = draft.now();
+    let window = |count: &WindowCount, start: Timestamp| {
+        if count.start_at == start { count.of(cap.pool.as_ref()) } else { 0 }
+    };
+    match cap.window {
+        CapWindow::Open => match &cap.pool {
+            None => draft.index().open(rep_id) as u32,
+            Some(pool) => draft.index().open_in_pool(rep_id, pool),
+        },
+        CapWindow::Hour => load.map_or(0, |load| {
+            let counts = |(at, pool): &&(Timestamp, Option<TerritoryId>)| {
+                now < *at + HOUR && (cap.pool.is_none() || *pool == cap.pool)
+            };
+            load.hour.iter().filter(counts).count() as u32
+        }),
+        CapWindow::Day => {
+            load.map_or(0, |load| window(&load.day, calendar::day_start(&zone(rep), now)))
+        }
+        CapWindow::Week => {
+            load.map_or(0, |load| window(&load.week, calendar::week_start(&zone(rep), now)))
+        }
+    }
+}
+
+impl WindowCount {
+    fn of(&self, pool: Option<&TerritoryId>) -> u32 {
+        match pool {
+            None => self.total,
+            Some(pool) => {
+                self.by_pool.iter().find(|(id, _)| id == pool).map_or(0, |(_, count)| *count)
+            }
+        }
+    }
+
+    fn add(&mut self, start: Timestamp, pool: Option<&TerritoryId>) {
+        if self.start_at != start {
+            *self = WindowCount { start_at: start, ..WindowCount::default() };
+        }
+        self.total += 1;
+        let Some(pool) = pool else { return };
+        match self.by_pool.iter_mut().find(|(id, _)| id == pool) {
+            Some((_, count)) => *count += 1,
+            None => self.by_pool.push((pool.clone(), 1)),
+        }
+    }
+}
+
+/// Notes that a rep was given a lead: the windows of the caps count it.
+pub(super) fn given(draft: &mut Draft<'_>, rep_id: &RepId, pool: Option<&TerritoryId>) {
+    let now = draft.now();
+    let mut load = draft.load(rep_id).cloned().unwrap_or_default();
+    load.assigned += 1;
+    let rep = draft.rep(rep_id).and_then(|rep| rep.definition.as_ref());
+    let zone = rep.map_or_else(calendar::Zone::utc, zone);
+    load.day.add(calendar::day_start(&zone, now), pool);
+    load.week.add(calendar::week_start(&zone, now), pool);
+    load.hour.retain(|(at, _)| now < *at + HOUR);
+    let by_hour = |cap: &Cap| cap.window == CapWindow::Hour;
+    if rep.is_some_and(|rep| rep.caps.iter().any(by_hour)) {
+        load.hour.push((now, pool.cloned()));
+    } else {
+        load.hour.clear();
+    }
+    draft.set_load(rep_id, load);
+}
+
+/// When the rep could next take a lead as far as time alone decides; None = only an event can tell.
+pub(super) fn next_chance(
+    draft: &Draft<'_>,
+    rep_id: &RepId,
+    pool: Option<&TerritoryId>,
+) -> Option<Timestamp> {
+    let rep = draft.rep(rep_id)?.definition.as_ref()?;
+    if !rep.active || rep.paused {
+        return None;
+    }
+    let mut at = draft.now();
+    for cap in rep.caps.iter().filter(|cap| concerns(cap, pool)) {
+        if used(draft, rep_id, rep, draft.load(rep_id), cap) >= cap.limit {
+            at = at.max(frees_at(draft, rep_id, rep, cap)?);
+        }
+    }
+    // An absence may end while the calendar is closed, and a calendar open into an absence.
+    for _ in 0..64 {
+        let before = at;
+        at = away_until(rep, at).unwrap_or(at);
+        if let Some(calendar) = calendar_of(&draft.policy, rep) {
+            at = calendar.next_open(at)?;
+        }
+        if at == before {
+            return (at > draft.now()).then_some(at);
+        }
+    }
+    Some(at)
+}
+
+/// When a full cap has a free place by the passing of time.
+fn frees_at(draft: &Draft<'_>, rep_id: &RepId, rep: &RepDef, cap: &Cap) -> Option<Timestamp> {
+    if cap.limit == 0 {
+        return None;
+    }
+    match cap.window {
+        CapWindow::Open => None,
+        CapWindow::Day => Some(calendar::next_day_start(&zone(rep), draft.now())),
+        CapWindow::Week => Some(calendar::next_week_start(&zone(rep), draft.now())),
+        CapWindow::Hour => {
+            let hour = &draft.load(rep_id)?.hour;
+            let of_pool: Vec<Timestamp> = hour
+                .iter()
+                .filter(|(_, pool)| cap.pool.is_none() || *pool == cap.pool)
+                .map(|(at, _)| *at)
+                .collect();
+            // With `limit` places, the one that frees first is the limit-th from the end.
+            let at = of_pool.len().checked_sub(cap.limit as usize)?;
+            of_pool.get(at).map(|given| *given + HOUR)
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! The choice among the eligible members of a pool: by win probability where the data carry it, by
+//! weighted rotation where they do not, and for the control arm always by rotation.
+
+use super::availability::{self, Gate};
+use super::draft::Draft;
+use super::entity::{LeadEntity, PoolEntity};
+use super::hash;
+use super::ids::{LeadId, RepId, TerritoryId};
+use super::input::SegmentFields;
+use super::policy::ChoiceMethod;
+use super::published::{Arm, Candidate, Method, Reason, WinProbability};
+use super::rotation::Entrant;
+use super::territory::Member;
+use super::time::{Span, Timestamp};
+use super::win_rate;
+
+/// How long fair shares and leads given are remembered: e-folding time of the guard rails.
+const GUARD: Span = Span::from_days(30);
+
+/// A rep was chosen, and why; or nobody could be.
+pub(super) struct Choice {
+    pub(super) rep_id: Option<RepId>,
+    pub(super) method: Method,
+    pub(super) reason: Reason,
+    pub(super) arm: Option<Arm>,
+    pub(super) propensity: Option<f64>,
+    pub(super) candidates: Vec<Candidate>,
+    propensities: Vec<(RepId, f64)>,
+}
+
+/// One member of the pool with what was found out about it.
+struct Looked {
+    rep_id: RepId,
+    weight: u64,
+    gate: Gate,
+    preferred: usize,
+    estimate: Option<win_rate::Estimate>,
+}
+
+/// Chooses among the members of a territory. Writes the pool's rotation.
+pub(super) fn choose(
+    draft: &mut Draft<'_>,
+    lead_id: &LeadId,
+    lead: &LeadEntity,
+    pool_id: &TerritoryId,
+    members: &[Member],
+) -> Choice {
+    let looked = look(draft, lead, pool_id, members);
+    let mut pool = draft.pool(pool_id).cloned().unwrap_or_default();
+    let entrants: Vec<Entrant> = looked.iter().map(Looked::entrant).collect();
+    pool.enter(&entrants);
+    let best = looked.iter().filter(|one| one.is_eligible()).map(|one| one.preferred).max();
+    let pick: Vec<&Looked> =
+        looked.iter().filter(|one| one.is_eligible() && Some(one.preferred) == best).collect();
+    let mut chooser = Chooser { draft, lead_id, lead, pool: &mut pool, scores: Vec::new() };
+    let mut choice = chooser.choose(&entrants, &pick);
+    let scores = std::mem::take(&mut chooser.scores);
+    choice.candidates =
+        looked.iter().map(|one| one.candidate(&pool, &choice.propensities, &scores)).collect();
+    if let Some(rep_id) = choice.rep_id.clone() {
+        if matches!(choice.method, Method::RoundRobin | Method::Control) {
+            pool.advance(&rep_id);
+        }
+        note_shares(&mut pool, &pick, &rep_id, draft.now());
+        draft.set_pool(pool_id, pool);
+    }
+    choice
+}
+
+fn look(
+    draft: &Draft<'_>,
+    lead: &LeadEntity,
+    pool_id: &TerritoryId,
+    members: &[Member],
+) -> Vec<Looked> {
+    // A member listed twice counts once, with the largest weight.
+    let mut unique: Vec<(&RepId, u32)> = Vec::new();
+    for member in members {
+        match unique.iter_mut().find(|(rep, _)| **rep == member.rep_id) {
+            Some((_, weight)) => *weight = (*weight).max(member.weight),
+            None => unique.push((&member.rep_id, member.weight)),
+        }
+    }
+    unique.sort();
+    let segment = SegmentFields::of(&lead.fields);
+    let segment = win_rate::segment(&draft.policy.segment, &segment);
+    let shared = draft.learned(&win_rate::shared_id());
+    let look_at = |(rep_id, weight): (&RepId, u32)| {
+        let rep = draft.rep(rep_id).and_then(|rep| rep.definition.as_ref());
+        let hired_at = rep.and_then(|rep| rep.hired_at);
+        let tenure = hired_at.map(|hired_at| draft.now().since(hired_at));
+        let known = shared.is_some();
+        let own = draft.learned(rep_id);
+        let estimate = known.then(|| win_rate::predict(shared, own, &segment, tenure, draft.now()));
+        Looked {
+            rep_id: rep_id.clone(),
+            weight: u64::from(weight) * rep.map_or(1, |rep| u64::from(rep.weight)),
+            gate: availability::gate(draft, rep_id, lead, Some(pool_id)),
+            preferred: rep.map_or(0, |rep| availability::preferred(rep, lead)),
+            estimate,
+        }
+    };
+    unique.into_iter().map(look_at).collect()
+}
+
+impl Looked {
+    fn is_eligible(&self) -> bool {
+        self.gate.is_open() && self.weight > 0
+    }
+
+    fn entrant(&self) -> Entrant {
+        Entrant {
+            rep_id: self.rep_id.clone(),
+            weight: self.weight,
+            present: self.gate.absent.is_empty(),
+        }
+    }
+
+    fn candidate(
+        &self,
+        pool: &PoolEntity,
+        propensities: &[(RepId, f64)],
+        scores: &[(RepId, f64)],
+    ) -> Candidate {
+        let own = |list: &[(RepId, f64)]| {
+            list.iter().find(|(rep, _)| *rep == self.rep_id).map(|(_, value)| *value)
+        };
+        let mut reasons = self.gate.reasons();
+        if self.weight == 0 && self.gate.is_open() {
+            reasons.push(super::published::Ineligible::WeightZero);
+        }
+        Candidate {
+            rep_id: self.rep_id.clone(),
+            eligible: self.is_eligible(),
+            reasons,
+            win_probability: self.estimate.as_ref().map(WinProbability::from),
+            score: own(scores),
+            rotation: pool.track(&self.rep_id).map(|track| track.pass()),
+            propensity: own(propensities),
+        }
+    }
+}
+
+struct Chooser<'c, 'a> {
+    draft: &'c Draft<'a>,
+    lead_id: &'c LeadId,
+    lead: &'c LeadEntity,
+    pool: &'c mut PoolEntity,
+    scores: Vec<(RepId, f64)>,
+}
+
+impl Chooser<'_, '_> {
+    fn choose(&mut self, entrants: &[Entrant], pick: &[&Looked]) -> Choice {
+        let policy = &self.draft.policy.choice;
+        let by_rate = policy.method == ChoiceMethod::WinRate;
+        let arm = by_rate.then(|| {
+            let held_out = self.draw("arm", false) < policy.control_share;
+            if held_out { Arm::Control } else { Arm::Treatment }
+        });
+        let rotate = |this: &mut Self, method, reason| {
+            this.pool.level(entrants, this.draft.policy.rotation.on_return);
+            this.by_rotation(pick, method, reason)
+        };
+        let mut choice = match arm {
+            _ if pick.is_empty() => return nobody(arm),
+            None => rotate(self, Method::RoundRobin, Reason::Rotation),
+            Some(Arm::Control) => rotate(self, Method::Control, Reason::Control),
+            Some(Arm::Treatment) if !self.carries(pick) => {
+                rotate(self, Method::RoundRobin, Reason::ThinEvidence)
+            }
+            Some(Arm::Treatment) => self.by_win_rate(pick),
+        };
+        if pick.len() == 1 {
+            choice.reason = Reason::SoleCandidate;
+        }
+        choice.arm = arm;
+        choice
+    }
+
+    /// A number in [0, 1), random in effect and the same under replay. `each` = anew for each assignment.
+    fn draw(&self, what: &str, each: bool) -> f64 {
+        let domain = &self.draft.envelope.domain;
+        let salt = &self.draft.policy.choice.salt;
+        let mut key = format!("{what}\0{salt}\0{domain}\0{}", self.lead_id);
+        if each {
+            let policy = self.draft.policy_entity().map_or("", |policy| &policy.current.sha256);
+            key.push_str(&format!("\0{}\0{policy}", self.lead.assignment_no + 1));
+        }
+        hash::unit(hash::sip64(hash::FIXED, key.as_bytes()))
+    }
+
+    fn by_rotation(&self, pick: &[&Looked], method: Method, reason: Reason) -> Choice {
+        let reps: Vec<&RepId> = pick.iter().map(|one| &one.rep_id).collect();
+        let rep_id = self.pool.next(&reps).cloned();
+        let total: u64 = pick.iter().map(|one| one.weight).sum();
+        let chance = |one: &&Looked| (one.rep_id.clone(), one.weight as f64 / total.max(1) as f64);
+        let propensities: Vec<(RepId, f64)> = pick.iter().map(chance).collect();
+        let own = propensities.iter().find(|(rep, _)| Some(rep) == rep_id.as_ref());
+        let propensity = own.map(|(_, chance)| *chance);
+        Choice {
+            rep_id,
+            method,
+            reason,
+            arm: None,
+            propensity,
+            candidates: Vec::new(),
+            propensities,
+        }
+    }
+
+    /// Whether the closed deals tell these reps apart.
+    fn carries(&self, pick: &[&Looked]) -> bool {
+        let shared = self.draft.learned(&win_rate::shared_id());
+        let estimates: Vec<win_rate::Estimate> =
+            pick.iter().filter_map(|one| one.estimate.clone()).collect();
+        pick.len() == 1 && !estimates.is_empty()
+            || pick.len() > 1 && win_rate::carries(shared, &estimates)
+    }
+
+    fn by_win_rate(&mut self, pick: &[&Looked]) -> Choice {
+        let policy = &self.draft.policy.choice;
+        let total: u64 = pick.iter().map(|one| one.weight).sum();
+        let now = self.draft.now();
+        let pool = &*self.pool;
+        let standing = |one: &Looked| {
+            let share = one.weight as f64 / total.max(1) as f64;
+            let (fair, given) = shares(pool, &one.rep_id, now);
+            (share, fair, given)
+        };
+        let rivals: Vec<win_rate::Rival> = pick
+            .iter()
+            .filter_map(|one| {
+                let (share, fair, given) = standing(one);
+                Some(win_rate::Rival { estimate: one.estimate.clone()?, share, fair, given })
+            })
+            .collect();
+        let scores = win_rate::scores(&rivals);
+        let over = |one: &Looked| {
+            let (_, fair, given) = standing(one);
+            policy.max_share > 0.0 && given >= policy.max_share * fair + 1.0
+        };
+        let under = |one: &Looked| {
+            let (_, fair, given) = standing(one);
+            given < policy.min_share * fair - 1.0
+        };
+        let allowed: Vec<usize> = indexes(pick, |one| !over(one));
+        let starved: Vec<usize> = indexes(pick, |one| under(one) && !over(one));
+        let field = match (starved.is_empty(), allowed.is_empty()) {
+            (false, _) => starved,
+            (true, false) => allowed,
+            (true, true) => (0..pick.len()).collect(),
+        };
+        let best = field.iter().copied().max_by(|a, b| {
+            let score = |i: &usize| scores.get(*i).copied().unwrap_or(f64::MIN);
+            // Equal scores: the lower rep id, that is the earlier place.
+            score(a).total_cmp(&score(b)).then(b.cmp(a))
+        });
+        let explored = (self.draw("explore", true) < policy.floor)
+            .then(|| (self.draw("which", true) * field.len() as f64) as usize)
+            .and_then(|at| field.get(at).copied());
+        let chosen = explored.or(best);
+        let floor_each = policy.floor / field.len().max(1) as f64;
+        let chance = |at: usize| {
+            if Some(at) == best { floor_each + (1.0 - policy.floor) } else { floor_each }
+        };
+        let named = pick.iter().map(|one| one.rep_id.clone()).zip(scores.iter().copied());
+        self.scores = named.collect();
+        let of = |at: &usize| Some((pick.get(*at)?.rep_id.clone(), chance(*at)));
+        Choice {
+            rep_id: chosen.and_then(|at| pick.get(at)).map(|one| one.rep_id.clone()),
+            method: Method::WinRate,
+            reason: if explored.is_some() { Reason::Explored } else { Reason::WinRate },
+            arm: None,
+            propensity: chosen.map(chance),
+            candidates: Vec::new(),
+            propensities: field.iter().filter_map(of).collect(),
+        }
+    }
+}
+
+/// Fair share and leads given of a rep in this pool, decayed to now.
+fn shares(pool: &PoolEntity, rep: &RepId, now: Timestamp) -> (f64, f64) {
+    pool.track(rep).map_or((0.0, 0.0), |track| {
+        let decay = decay(now.since(track.fair_at));
+        (track.fair * decay, track.given * decay)
+    })
+}
+
+/// P(win) of a rep for a lead, for events in which nothing was chosen; None before the first deal.
+pub(super) fn estimate_of(
+    draft: &Draft<'_>,
+    rep_id: &RepId,
+    lead: &LeadEntity,
+) -> Option<WinProbability> {
+    let shared = draft.learned(&win_rate::shared_id());
+    shared?;
+    let segment = win_rate::segment(&draft.policy.segment, &SegmentFields::of(&lead.fields));
+    let rep = draft.rep(rep_id).and_then(|rep| rep.definition.as_ref());
+    let tenure = rep.and_then(|rep| rep.hired_at).map(|hired_at| draft.now().since(hired_at));
+    let own = draft.learned(rep_id);
+    Some((&win_rate::predict(shared, own, &segment, tenure, draft.now())).into())
+}
+
+fn indexes(pick: &[&Looked], keep: impl Fn(&Looked) -> bool) -> Vec<usize> {
+    pick.iter().enumerate().filter(|(_, one)| keep(one)).map(|(at, _)| at).collect()
+}
+
+fn decay(elapsed: Span) -> f64 {
+    libm::exp(-(elapsed.0.max(0) as f64) / GUARD.0 as f64)
+}
+
+fn nobody(arm: Option<Arm>) -> Choice {
+    Choice {
+        rep_id: None,
+        method: Method::None,
+        reason: Reason::NoRepAvailable,
+        arm,
+        propensity: None,
+        candidates: Vec::new(),
+        propensities: Vec::new(),
+    }
+}
+
+/// Guard rails: everyone who was eligible is owed a fair share, and the chosen was given a lead.
+fn note_shares(pool: &mut PoolEntity, pick: &[&Looked], chosen: &RepId, now: Timestamp) {
+    let total: u64 = pick.iter().map(|one| one.weight).sum();
+    for one in pick {
+        let Some(track) = pool.track_mut(&one.rep_id) else { continue };
+        let decay = decay(now.since(track.fair_at));
+        track.fair = track.fair * decay + one.weight as f64 / total.max(1) as f64;
+        track.given = track.given * decay + f64::from(u8::from(one.rep_id == *chosen));
+        track.fair_at = now;
+    }
+}
+
+impl SegmentFields {
+    /// What a lead says about its segment.
+    pub fn of(lead: &super::lead_fields::LeadFields) -> SegmentFields {
+        SegmentFields {
+            country: lead.country.clone(),
+            state: lead.state.clone(),
+            postal_code: lead.postal_code.clone(),
+            industry: lead.industry.clone(),
+            employees: lead.employees,
+            annual_revenue: lead.annual_revenue,
+            product: lead.product.clone(),
+            source: lead.source.clone(),
+            attributes: lead.attributes.clone(),
+        }
+    }
+}
+
+impl From<&win_rate::Estimate> for WinProbability {
+    fn from(estimate: &win_rate::Estimate) -> WinProbability {
+        WinProbability {
+            mean: estimate.mean,
+            low: estimate.low,
+            high: estimate.high,
+            deals: estimate.deals,
+        }
+    }
+}

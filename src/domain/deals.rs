@@ -1,0 +1,81 @@
+//! Closed deals: what they teach, and what a later event for the same deal takes back.
+
+use super::draft::Draft;
+use super::entity::{DealEntity, Seen};
+use super::fact::Counter;
+use super::input::{DealOutcome, OpportunityClosed, SegmentFields};
+use super::time::Timestamp;
+use super::win_rate::{self, Block, Observation};
+
+pub(super) fn closed(draft: &mut Draft<'_>, event: &OpportunityClosed) {
+    let id = &event.opportunity_id;
+    let before = draft.deal(id).cloned();
+    let mut seen = before.as_ref().map(|deal| deal.seen.clone()).unwrap_or_else(Seen::default);
+    if !seen.note(&event.event_id) {
+        return draft.count(Counter::Repeat);
+    }
+    if let Some(deal) = before
+        && let Some(observation) = &deal.observation
+    {
+        change(draft, &deal.rep_id, |shared, own| win_rate::unlearn(shared, own, observation));
+    }
+    let observation = (event.outcome != DealOutcome::Reopened).then(|| observe(draft, event));
+    if let Some(observation) = &observation {
+        change(draft, &event.rep_id, |shared, own| win_rate::learn(shared, own, observation));
+    }
+    let deal = DealEntity {
+        outcome: event.outcome,
+        rep_id: event.rep_id.clone(),
+        closed_at: event.closed_at,
+        seen,
+        observation,
+        last_event_at: draft.now(),
+    };
+    draft.set_deal(id, deal);
+}
+
+fn change(
+    draft: &mut Draft<'_>,
+    rep_id: &super::ids::RepId,
+    with: impl Fn(&mut Block, &mut Block),
+) {
+    let shared_id = win_rate::shared_id();
+    let mut shared = draft.learned(&shared_id).cloned().unwrap_or_default();
+    let mut own = draft.learned(rep_id).cloned().unwrap_or_default();
+    with(&mut shared, &mut own);
+    draft.set_learned(&shared_id, shared);
+    draft.set_learned(rep_id, own);
+}
+
+fn observe(draft: &Draft<'_>, event: &OpportunityClosed) -> Observation {
+    let said = event.lead_id.as_ref().and_then(|lead| draft.lead(lead));
+    let fields = fill(&event.segment, said.map(|lead| &lead.segment));
+    let rep = draft.rep(&event.rep_id).and_then(|rep| rep.definition.as_ref());
+    let hired_at = rep.and_then(|rep| rep.hired_at);
+    let since = |start: Option<Timestamp>| start.map(|start| event.closed_at.since(start));
+    Observation::new(
+        win_rate::segment(&draft.policy.segment, &fields),
+        event.outcome == DealOutcome::Won,
+        event.closed_at,
+        since(hired_at),
+        since(event.opened_at),
+    )
+}
+
+/// The deal's own words first; what the lead said when it was assigned fills what is missing.
+fn fill(deal: &SegmentFields, lead: Option<&SegmentFields>) -> SegmentFields {
+    let Some(lead) = lead else { return deal.clone() };
+    let mut attributes = lead.attributes.clone();
+    attributes.extend(deal.attributes.clone());
+    SegmentFields {
+        country: deal.country.clone().or_else(|| lead.country.clone()),
+        state: deal.state.clone().or_else(|| lead.state.clone()),
+        postal_code: deal.postal_code.clone().or_else(|| lead.postal_code.clone()),
+        industry: deal.industry.clone().or_else(|| lead.industry.clone()),
+        employees: deal.employees.or(lead.employees),
+        annual_revenue: deal.annual_revenue.or(lead.annual_revenue),
+        product: deal.product.clone().or_else(|| lead.product.clone()),
+        source: deal.source.clone().or_else(|| lead.source.clone()),
+        attributes,
+    }
+}

@@ -1,0 +1,204 @@
+//! What is derived from the entities of a domain, kept in step by every `put`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::account_match::AccountIndex;
+use super::entity::{Entity, EntityKey, Kind, LeadEntity, Phase};
+use super::ids::{DomainId, LeadId, RepId, TerritoryId};
+use super::policy::Policy;
+use super::published::Reason;
+use super::territory::Resolver;
+use super::time::{Span, Timestamp};
+use super::timer::{TimerKey, TimerKind};
+
+const DAY_MS: i64 = 86_400_000;
+/// A lead without an event ends after this.
+pub(super) const SILENT: Span = Span::from_days(90);
+/// An ended lead is remembered (without personal data) for this long.
+pub(super) const ENDED_KEPT: Span = Span::from_days(365);
+/// A deal can be corrected for this long.
+pub(super) const DEAL_KEPT: Span = Span::from_days(400);
+
+#[derive(Clone, Debug, Default)]
+pub struct Index {
+    /// Assigned leads by their rep.
+    open_by_rep: BTreeMap<RepId, BTreeSet<LeadId>>,
+    /// How many of them came from which pool.
+    open_by_pool: BTreeMap<(RepId, TerritoryId), u32>,
+    /// Leads that an event may unblock, oldest first.
+    pub(super) waiting: BTreeSet<(Timestamp, LeadId)>,
+    pub(super) territories: Resolver,
+    /// Territories by a member of theirs.
+    pub(super) memberships: BTreeMap<RepId, BTreeSet<TerritoryId>>,
+    pub(super) accounts: AccountIndex,
+    /// What leaves memory, by the day after which it does.
+    expiry: BTreeMap<i64, BTreeSet<(Kind, std::sync::Arc<str>)>>,
+}
+
+impl Index {
+    pub fn open(&self, rep: &RepId) -> usize {
+        self.open_by_rep.get(rep).map_or(0, BTreeSet::len)
+    }
+
+    pub fn open_in_pool(&self, rep: &RepId, pool: &TerritoryId) -> u32 {
+        self.open_by_pool.get(&(rep.clone(), pool.clone())).copied().unwrap_or(0)
+    }
+
+    /// The assigned leads of a rep, by id.
+    pub fn leads_of(&self, rep: &RepId) -> impl Iterator<Item = &LeadId> {
+        self.open_by_rep.get(rep).into_iter().flatten()
+    }
+
+    pub(super) fn expiry_timer(domain: &DomainId) -> TimerKey {
+        TimerKey::of(TimerKind::Expiry, domain, "")
+    }
+
+    /// When the first day with something to expire is over.
+    pub(super) fn next_expiry(&self) -> Option<Timestamp> {
+        self.expiry.keys().next().map(|day| Timestamp((day + 1) * DAY_MS))
+    }
+
+    /// At most `limit` entities whose day is over, by kind and id.
+    pub(super) fn expired(&self, now: Timestamp, limit: usize) -> Vec<(Kind, std::sync::Arc<str>)> {
+        let days = self.expiry.range(..now.0.div_euclid(DAY_MS));
+        days.flat_map(|(_, ids)| ids.iter().cloned()).take(limit).collect()
+    }
+
+    pub(super) fn change(&mut self, key: &EntityKey, old: Option<&Entity>, new: Option<&Entity>) {
+        if let Some(old) = old {
+            self.expiry_change(key, old, false);
+        }
+        match (old, new) {
+            (Some(Entity::Lead(old)), _) => self.lead(&LeadId::from(&key.id), old, false),
+            (Some(Entity::Territory(old)), _) => {
+                let id = TerritoryId::from(&key.id);
+                let same =
+                    matches!(new, Some(Entity::Territory(new)) if new.current == old.current);
+                if let (Some(current), false) = (&old.current, same) {
+                    self.territories.remove(&id);
+                    for member in &current.members {
+                        if let Some(ids) = self.memberships.get_mut(&member.rep_id) {
+                            ids.remove(&id);
+                        }
+                    }
+                }
+            }
+            (Some(Entity::Account(old)), _) => {
+                if let Some(definition) = &old.definition {
+                    self.accounts.remove(&key.id, definition);
+                }
+            }
+            _ => {}
+        }
+        match new {
+            Some(Entity::Lead(new)) => self.lead(&LeadId::from(&key.id), new, true),
+            Some(Entity::Territory(new)) => {
+                let id = TerritoryId::from(&key.id);
+                let same =
+                    matches!(old, Some(Entity::Territory(old)) if old.current == new.current);
+                if let (Some(current), false) = (&new.current, same) {
+                    self.territories.insert(&id, current.clone());
+                    for member in &current.members {
+                        let ids = self.memberships.entry(member.rep_id.clone()).or_default();
+                        ids.insert(id.clone());
+                    }
+                }
+            }
+            Some(Entity::Account(new)) => {
+                if let Some(definition) = &new.definition {
+                    self.accounts.insert(&key.id, definition);
+                }
+            }
+            _ => {}
+        }
+        if let Some(new) = new {
+            self.expiry_change(key, new, true);
+        }
+    }
+
+    fn lead(&mut self, id: &LeadId, lead: &LeadEntity, add: bool) {
+        if let Some((rep, pool)) = lead.open_owner() {
+            let leads = self.open_by_rep.entry(rep.clone()).or_default();
+            if add {
+                leads.insert(id.clone())
+            } else {
+                leads.remove(id)
+            };
+            if leads.is_empty() {
+                self.open_by_rep.remove(rep);
+            }
+            if let Some(pool) = pool {
+                let key = (rep.clone(), pool.clone());
+                let count = self.open_by_pool.entry(key.clone()).or_default();
+                *count = if add { *count + 1 } else { count.saturating_sub(1) };
+                if *count == 0 {
+                    self.open_by_pool.remove(&key);
+                }
+            }
+        }
+        if lead.is_waiting() {
+            let key = (lead.lead_created_at, id.clone());
+            if add {
+                self.waiting.insert(key)
+            } else {
+                self.waiting.remove(&key)
+            };
+        }
+    }
+
+    fn expiry_change(&mut self, key: &EntityKey, entity: &Entity, add: bool) {
+        let at = match entity {
+            Entity::Lead(lead) => match lead.phase {
+                Phase::Ended(_) => lead.last_event_at + ENDED_KEPT,
+                _ => lead.last_event_at + SILENT,
+            },
+            Entity::Deal(deal) => deal.last_event_at + DEAL_KEPT,
+            Entity::Sticky(sticky) => sticky.expires_at,
+            _ => return,
+        };
+        let day = at.0.div_euclid(DAY_MS);
+        let id = (key.kind, key.id.clone());
+        if add {
+            self.expiry.entry(day).or_default().insert(id);
+        } else if let Some(ids) = self.expiry.get_mut(&day) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.expiry.remove(&day);
+            }
+        }
+    }
+}
+
+impl LeadEntity {
+    /// The rep whose open leads this one counts among, and the pool that it came from.
+    pub fn open_owner(&self) -> Option<(&RepId, Option<&TerritoryId>)> {
+        let placement = self.placement.as_ref().filter(|_| self.phase == Phase::Assigned)?;
+        Some((placement.rep_id.as_ref()?, placement.territory_id.as_ref()))
+    }
+
+    /// Whether an event that unblocks may give it to a rep.
+    pub fn is_waiting(&self) -> bool {
+        let Some(placement) = self.placement.as_ref().filter(|_| !self.locked) else {
+            return false;
+        };
+        match self.phase {
+            Phase::Queued => !placement.final_queue,
+            Phase::Parked => matches!(placement.reason, Reason::Review | Reason::HeldForOwner),
+            _ => false,
+        }
+    }
+
+    /// The step of the ladder that fires next.
+    pub fn next_step(&self) -> Option<&super::entity::LadderStep> {
+        let ladder = self.ladder.as_ref().filter(|ladder| !ladder.stopped)?;
+        if self.phase != Phase::Assigned || self.held_since.is_some() {
+            return None;
+        }
+        ladder.steps.iter().find(|step| step.fired_at.is_none())
+    }
+
+    pub fn is_closed_status(&self, policy: &Policy) -> bool {
+        let closed = |status: &String| policy.closed_statuses.iter().any(|one| one == status);
+        self.fields.status.as_ref().is_some_and(closed)
+    }
+}

@@ -1,0 +1,442 @@
+//! What happens to a lead: it comes, it changes, somebody acts on it.
+
+use super::assign::{self, Verdict};
+use super::draft::Draft;
+use super::emit;
+use super::entity::{Ending, LeadEntity, Phase, Seen};
+use super::fact::Counter;
+use super::ids::{EventId, LeadId, RepId};
+use super::input::{
+    ActivityKind, LeadActivity, LeadCreated, LeadUpdated, SegmentFields, UpdateKind,
+};
+use super::lead_fields::LeadFields;
+use super::owner;
+use super::policy::OnLeadChange;
+use super::published::{Cause, Reason, Stage};
+use super::router::Task;
+use super::sla;
+use super::sweep;
+use super::time::Timestamp;
+
+impl LeadEntity {
+    fn new(fields: LeadFields, fast: bool, now: Timestamp) -> LeadEntity {
+        LeadEntity {
+            lead_created_at: fields.created_at,
+            crm_owner: fields.owner_id.clone(),
+            fields,
+            fast,
+            seen: Seen::default(),
+            phase: Phase::New,
+            assignment_no: 0,
+            placement: None,
+            ladder: None,
+            touched_at: None,
+            accepted_at: None,
+            held_since: None,
+            holds: Vec::new(),
+            former_owners: Vec::new(),
+            hops: 0,
+            unconfirmed: Vec::new(),
+            locked: false,
+            locked_until_at: None,
+            hold_until_at: None,
+            hold_done: false,
+            fetch_needed: false,
+            retry_at: None,
+            last_reroute_at: None,
+            last_event_at: now,
+            opportunity_id: None,
+            segment: SegmentFields::default(),
+        }
+    }
+
+    pub(super) fn rep_id(&self) -> Option<&RepId> {
+        self.placement.as_ref()?.rep_id.as_ref()
+    }
+
+    /// The lock that the lead's own fields ask for.
+    fn lock_by_fields(&mut self, now: Timestamp) {
+        if let Some(until) = self.fields.locked_until_at
+            && until > now
+        {
+            self.locked = true;
+            self.locked_until_at = Some(until);
+        }
+    }
+
+    /// Ends it: out of rotation and timers; what is about the person is forgotten.
+    fn end(&mut self, how: Ending) {
+        self.phase = Phase::Ended(how);
+        self.ladder = None;
+        self.retry_at = None;
+        self.hold_until_at = None;
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        self.fields.email = None;
+        self.fields.phone = None;
+        self.fields.company = None;
+        self.fields.website = None;
+        self.fields.city = None;
+    }
+}
+
+impl Seen {
+    /// Notes an event; false = it was here before.
+    pub(super) fn note(&mut self, event: &EventId) -> bool {
+        let id = super::hash::sip64(super::hash::FIXED, event.as_str().as_bytes());
+        if self.0.contains(&id) {
+            return false;
+        }
+        if self.0.len() >= 16 {
+            self.0.remove(0);
+        }
+        self.0.push(id);
+        true
+    }
+}
+
+pub(super) fn created(draft: &mut Draft<'_>, event: &LeadCreated) {
+    let now = draft.now();
+    let id = &event.lead_id;
+    let Some(mut lead) = draft.lead(id).cloned() else {
+        let mut lead = LeadEntity::new(event.fields.clone(), event.fast, now);
+        lead.seen.note(&event.event_id);
+        lead.lock_by_fields(now);
+        return decide(draft, id, lead, Cause::Created);
+    };
+    if !lead.seen.note(&event.event_id) {
+        return draft.count(Counter::Repeat);
+    }
+    lead.last_event_at = now;
+    lead.fast |= event.fast;
+    lead.fields = event.fields.clone();
+    lead.fetch_needed = false;
+    lead.lock_by_fields(now);
+    match lead.phase {
+        Phase::Ended(Ending::Converted | Ending::Merged) => {
+            draft.count(Counter::EndedLead);
+            lead.forget();
+            draft.set_lead(id, lead);
+        }
+        Phase::Ended(_) => reopen(draft, id, lead),
+        _ => fields_changed(draft, id, lead),
+    }
+}
+
+/// The fields of an open lead changed: what waits is decided anew, what is assigned stays.
+fn fields_changed(draft: &mut Draft<'_>, id: &LeadId, lead: LeadEntity) {
+    if lead.is_closed_status(&draft.policy) {
+        draft.count(Counter::Ended);
+        return end(draft, id, lead, Ending::Closed);
+    }
+    match lead.phase {
+        Phase::Queued | Phase::Parked => decide(draft, id, lead, Cause::Updated),
+        Phase::Released if !lead.fields.do_not_route => decide(draft, id, lead, Cause::Updated),
+        Phase::Assigned => {
+            let follow = match draft.policy.reroute.on_lead_change {
+                OnLeadChange::None => false,
+                OnLeadChange::Untouched => lead.touched_at.is_none(),
+                OnLeadChange::All => true,
+            };
+            if lead.fields.do_not_route {
+                let release = Verdict::release(Stage::DoNotRoute, Reason::DoNotRoute);
+                return emit::publish(draft, id, lead, release, Cause::Updated);
+            }
+            draft.set_lead(id, lead);
+            if follow {
+                draft.tasks.push(Task::Reroute { lead: id.clone(), cause: Cause::Updated });
+            }
+        }
+        _ => draft.set_lead(id, lead),
+    }
+}
+
+fn reopen(draft: &mut Draft<'_>, id: &LeadId, mut lead: LeadEntity) {
+    if lead.is_closed_status(&draft.policy) {
+        draft.count(Counter::EndedLead);
+        lead.end(Ending::Closed);
+        return draft.set_lead(id, lead);
+    }
+    lead.phase = Phase::New;
+    lead.former_owners.clear();
+    lead.hops = 0;
+    lead.hold_done = false;
+    decide(draft, id, lead, Cause::Updated);
+}
+
+pub(super) fn decide(draft: &mut Draft<'_>, id: &LeadId, lead: LeadEntity, cause: Cause) {
+    let verdict = assign::chain(draft, id, &lead, cause);
+    emit::settle(draft, id, lead, verdict, cause);
+}
+
+pub(super) fn updated(draft: &mut Draft<'_>, event: &LeadUpdated) {
+    let now = draft.now();
+    let id = &event.lead_id;
+    let Some(mut lead) = draft.lead(id).cloned() else {
+        if !event.fetch_needed {
+            return draft.count(Counter::UnknownLead);
+        }
+        let fields = LeadFields { created_at: event.changed_at, ..LeadFields::default() };
+        let mut lead = LeadEntity::new(fields, false, now);
+        lead.seen.note(&event.event_id);
+        lead.fetch_needed = true;
+        return decide(draft, id, lead, Cause::Updated);
+    };
+    if !lead.seen.note(&event.event_id) {
+        return draft.count(Counter::Repeat);
+    }
+    lead.last_event_at = now;
+    if let Some(opportunity) = &event.opportunity_id {
+        lead.opportunity_id = Some(opportunity.clone());
+    }
+    if let Some(changes) = &event.changes {
+        lead.fields.merge(changes, &event.cleared);
+    } else {
+        lead.fields.merge(&Default::default(), &event.cleared);
+    }
+    if let Some(account) = &event.account_id {
+        lead.fields.account_id = Some(account.clone());
+    }
+    if event.fetch_needed {
+        // Our picture is stale: a waiting lead waits for the record, an assigned one goes on.
+        lead.fetch_needed = lead.phase != Phase::Assigned;
+    }
+    if let Phase::Ended(how) = lead.phase {
+        return ended_lead(draft, id, lead, how, event);
+    }
+    match event.kind {
+        UpdateKind::Fields | UpdateKind::Status | UpdateKind::Undeleted => {
+            lead.lock_by_fields(now);
+            fields_changed(draft, id, lead);
+        }
+        UpdateKind::Owner => owner_changed(draft, id, lead, event),
+        UpdateKind::Converted => finish(draft, id, lead, Ending::Converted),
+        UpdateKind::Deleted => finish(draft, id, lead, Ending::Deleted),
+        UpdateKind::Merged => finish(draft, id, lead, Ending::Merged),
+        UpdateKind::Locked => {
+            lead.locked = true;
+            lead.locked_until_at = event.locked_until_at;
+            lead.retry_at = None;
+            draft.set_lead(id, lead);
+        }
+        UpdateKind::Unlocked => unlock(draft, id, lead, Cause::Updated),
+        UpdateKind::DoNotRoute => {
+            let unset = event.changes.as_ref().and_then(|changes| changes.do_not_route);
+            lead.fields.do_not_route = unset != Some(false);
+            do_not_route(draft, id, lead);
+        }
+    }
+}
+
+/// A lock ended: a lead that waited behind it is routed, an assigned one keeps its owner.
+pub(super) fn unlock(draft: &mut Draft<'_>, id: &LeadId, mut lead: LeadEntity, cause: Cause) {
+    lead.locked = false;
+    lead.locked_until_at = None;
+    match lead.phase {
+        Phase::Queued | Phase::Parked => decide(draft, id, lead, cause),
+        _ => draft.set_lead(id, lead),
+    }
+}
+
+fn do_not_route(draft: &mut Draft<'_>, id: &LeadId, lead: LeadEntity) {
+    match (lead.fields.do_not_route, lead.phase) {
+        (true, Phase::Assigned) => {
+            let release = Verdict::release(Stage::DoNotRoute, Reason::DoNotRoute);
+            emit::publish(draft, id, lead, release, Cause::Updated);
+        }
+        (true, Phase::Released) | (false, Phase::Assigned) => draft.set_lead(id, lead),
+        _ => decide(draft, id, lead, Cause::Updated),
+    }
+}
+
+/// An event for a lead that has ended: some bring it back.
+fn ended_lead(
+    draft: &mut Draft<'_>,
+    id: &LeadId,
+    mut lead: LeadEntity,
+    how: Ending,
+    event: &LeadUpdated,
+) {
+    let status = event.changes.as_ref().and_then(|changes| changes.status.as_ref());
+    let back = match how {
+        Ending::Converted | Ending::Merged => false,
+        Ending::Deleted => event.kind == UpdateKind::Undeleted,
+        Ending::Closed | Ending::Silent => {
+            event.kind == UpdateKind::Undeleted
+                || status.is_some() && !lead.is_closed_status(&draft.policy)
+        }
+    };
+    if back {
+        return reopen(draft, id, lead);
+    }
+    let how = match event.kind {
+        UpdateKind::Converted => Ending::Converted,
+        UpdateKind::Merged => Ending::Merged,
+        UpdateKind::Deleted => Ending::Deleted,
+        _ => how,
+    };
+    draft.count(Counter::EndedLead);
+    lead.end(how);
+    draft.set_lead(id, lead);
+}
+
+fn finish(draft: &mut Draft<'_>, id: &LeadId, lead: LeadEntity, how: Ending) {
+    draft.count(Counter::Ended);
+    let released = match how {
+        Ending::Deleted => Some(Reason::Deleted),
+        Ending::Merged => Some(Reason::Merged),
+        _ => None,
+    };
+    match released.filter(|_| lead.phase == Phase::Assigned) {
+        Some(reason) => {
+            let release = Verdict::release(Stage::Ended, reason);
+            emit::publish(draft, id, lead, release, Cause::Updated);
+            if let Some(lead) = draft.lead(id).cloned() {
+                end(draft, id, lead, how);
+            }
+        }
+        None => end(draft, id, lead, how),
+    }
+}
+
+/// Ends a lead without a word; the place in its rep's open cap is free.
+pub(super) fn end(draft: &mut Draft<'_>, id: &LeadId, mut lead: LeadEntity, how: Ending) {
+    if let Some((rep, _)) = lead.open_owner() {
+        sweep::freed(draft, &rep.clone());
+    }
+    lead.end(how);
+    draft.set_lead(id, lead);
+}
+
+fn owner_changed(draft: &mut Draft<'_>, id: &LeadId, mut lead: LeadEntity, event: &LeadUpdated) {
+    let Some(owner) = event.new_owner_id.clone() else {
+        draft.count(Counter::NoChange);
+        return draft.set_lead(id, lead);
+    };
+    if let Some(at) = lead.unconfirmed.iter().rposition(|rep| *rep == owner) {
+        // The echo of our own write confirms that assignment and those before it.
+        lead.unconfirmed.drain(..=at);
+        draft.count(Counter::OwnEcho);
+        return draft.set_lead(id, lead);
+    }
+    if lead.phase == Phase::Assigned && lead.rep_id() == Some(&owner) {
+        draft.count(Counter::SameOwner);
+        return draft.set_lead(id, lead);
+    }
+    let known = draft.rep(&owner).is_some_and(|rep| rep.definition.is_some());
+    lead.unconfirmed.clear();
+    if !known {
+        let queue = super::ids::QueueId::new(owner.as_str());
+        let verdict = Verdict {
+            stage: Stage::Locked,
+            final_queue: true,
+            ..Verdict::queue(queue, Reason::ManualQueue)
+        };
+        emit::settle(draft, id, lead, verdict, Cause::Manual);
+        if let Some(mut lead) = draft.lead(id).cloned() {
+            lead.crm_owner = Some(owner);
+            draft.set_lead(id, lead);
+        }
+        return;
+    }
+    let territory = lead.placement.as_ref().and_then(|placement| placement.territory_id.clone());
+    if draft.policy.rotation.count_manual
+        && let Some(territory) = &territory
+        && let Some(mut pool) = draft.pool(territory).cloned()
+    {
+        pool.advance(&owner);
+        draft.set_pool(territory, pool);
+    }
+    emit::publish(draft, id, lead, emit::manual(owner, territory), Cause::Manual);
+}
+
+pub(super) fn activity(draft: &mut Draft<'_>, event: &LeadActivity) {
+    let id = &event.lead_id;
+    let Some(mut lead) = draft.lead(id).cloned() else {
+        return draft.count(Counter::UnknownLead);
+    };
+    if !lead.seen.note(&event.event_id) {
+        return draft.count(Counter::Repeat);
+    }
+    lead.last_event_at = draft.now();
+    let by_owner = event.rep_id.is_none() || event.rep_id.as_ref() == lead.rep_id();
+    let decided_at = lead.placement.as_ref().map(|placement| placement.decided_at);
+    let timely = decided_at.is_some_and(|decided_at| event.occurred_at >= decided_at);
+    if lead.phase != Phase::Assigned || !by_owner {
+        draft.count(Counter::NoChange);
+        return draft.set_lead(id, lead);
+    }
+    match event.kind {
+        ActivityKind::Call
+        | ActivityKind::Email
+        | ActivityKind::Meeting
+        | ActivityKind::OtherTouch => touched(draft, id, lead, event.occurred_at, timely),
+        ActivityKind::Accepted => {
+            draft.count(Counter::Accepted);
+            lead.accepted_at = lead.accepted_at.or(Some(event.occurred_at));
+            if let Some(ladder) = &mut lead.ladder {
+                ladder.stopped = true;
+            }
+            draft.set_lead(id, lead);
+        }
+        ActivityKind::Declined => {
+            draft.set_lead(id, lead);
+            draft.tasks.push(Task::Reassign { lead: id.clone(), cause: Cause::Declined });
+        }
+        ActivityKind::OnHold => {
+            lead.held_since = lead.held_since.or(Some(draft.now()));
+            draft.set_lead(id, lead);
+        }
+        ActivityKind::Resumed => {
+            if let Some(since) = lead.held_since.take() {
+                lead.holds.push((since, draft.now()));
+                sla::recompute(draft, &mut lead);
+            }
+            draft.set_lead(id, lead);
+        }
+    }
+}
+
+fn touched(
+    draft: &mut Draft<'_>,
+    id: &LeadId,
+    mut lead: LeadEntity,
+    occurred_at: Timestamp,
+    timely: bool,
+) {
+    if !timely {
+        draft.count(Counter::NoChange);
+        return draft.set_lead(id, lead);
+    }
+    if lead.touched_at.is_none() {
+        draft.count(Counter::FirstTouch);
+        lead.touched_at = Some(occurred_at);
+    }
+    if let Some(ladder) = &mut lead.ladder {
+        ladder.stopped = true;
+    }
+    if let Some(rep_id) = lead.rep_id().cloned() {
+        owner::stick(draft, id, &lead, &rep_id);
+    }
+    draft.set_lead(id, lead);
+}
+
+/// SLA reassignment and decline: the rep is out, and the chain decides again, until the hops are used up.
+pub(super) fn reassign(draft: &mut Draft<'_>, id: &LeadId, cause: Cause) {
+    let Some(mut lead) = draft.lead(id).cloned() else { return };
+    let Some(rep_id) = lead.rep_id().cloned() else { return };
+    if !lead.former_owners.contains(&rep_id) {
+        lead.former_owners.push(rep_id.clone());
+    }
+    if cause == Cause::Sla {
+        if lead.hops >= draft.policy.sla.max_hops {
+            let queue = Verdict::queue(sla::last_resort(draft, Some(&rep_id)), Reason::MaxHops);
+            let verdict = Verdict { final_queue: true, ..queue };
+            return emit::publish(draft, id, lead, verdict, cause);
+        }
+        lead.hops += 1;
+    }
+    decide(draft, id, lead, cause);
+}

@@ -1,0 +1,184 @@
+//! Stages that know whose lead it is: a duplicate sticks to its rep, an account's lead to its owner.
+//! Both ask the one availability gate, and the policy says what happens when it is closed.
+
+use super::availability::{self, gate};
+use super::draft::{Draft, StickyKey};
+use super::entity::{LeadEntity, Placement, StickyEntity};
+use super::hash;
+use super::ids::{AccountId, LeadId, RepId, TerritoryId};
+use super::policy::{StickyScope, WhenUnavailable};
+use super::published::{Ineligible, Reason, Stage};
+use super::text;
+use super::time::Span;
+
+use super::account_match::{self, AccountMatch};
+use super::assign::Verdict;
+
+/// Ancestors looked at, so that a cycle in the accounts ends.
+const MAX_DEPTH: usize = 10;
+
+/// The account of the lead and its ancestors, nearest first.
+pub(super) fn account_chain(draft: &Draft<'_>, lead: &LeadEntity) -> Vec<AccountId> {
+    let mut chain = Vec::new();
+    let mut next = match find_account(draft, lead) {
+        AccountMatch::Found(id) => Some(id),
+        _ => lead.fields.account_id.clone(),
+    };
+    while let Some(id) = next {
+        if chain.len() >= MAX_DEPTH || chain.contains(&id) {
+            break;
+        }
+        let account = draft.account(&id).and_then(|account| account.definition.as_ref());
+        next = account.and_then(|account| account.parent_id.clone());
+        chain.push(id);
+    }
+    chain
+}
+
+/// The account that the CRM says, else the one that the lead's own words match.
+fn find_account(draft: &Draft<'_>, lead: &LeadEntity) -> AccountMatch {
+    if let Some(id) = &lead.fields.account_id {
+        return AccountMatch::Found(id.clone());
+    }
+    account_match::find(draft, &lead.fields)
+}
+
+/// ACCOUNT_OWNER: the account's owner takes its leads.
+pub(super) fn account(draft: &mut Draft<'_>, lead: &LeadEntity) -> Option<Verdict> {
+    let id = match find_account(draft, lead) {
+        AccountMatch::Found(id) => id,
+        AccountMatch::Review => {
+            return Some(Verdict::park(Stage::AccountOwner, Reason::Review));
+        }
+        AccountMatch::None => return None,
+    };
+    let owner = draft.account(&id)?.definition.as_ref()?.owner_id.clone()?;
+    to_owner(draft, lead, &owner, Stage::AccountOwner, Reason::AccountOwner)
+}
+
+/// STICKY: the same person, or the same company at the same domain, stays with its rep.
+pub(super) fn sticky(
+    draft: &mut Draft<'_>,
+    lead_id: &LeadId,
+    lead: &LeadEntity,
+) -> Option<Verdict> {
+    if draft.policy.sticky.window == Span::ZERO {
+        return None;
+    }
+    for key in sticky_keys(draft, lead, None) {
+        let Some(stuck) = draft.sticky(&key).cloned() else { continue };
+        if stuck.lead_id == *lead_id || stuck.expires_at <= draft.now() {
+            continue;
+        }
+        let active = draft.rep(&stuck.rep_id).and_then(|rep| rep.definition.as_ref());
+        if !active.is_some_and(|rep| rep.active) {
+            // The stick is dropped with its rep.
+            draft.write(super::entity::Kind::Sticky, key.text(), None);
+            continue;
+        }
+        let verdict = to_owner(draft, lead, &stuck.rep_id, Stage::Sticky, Reason::Sticky);
+        if verdict.is_some() {
+            return verdict;
+        }
+    }
+    None
+}
+
+/// Remembers who has a lead, for those that come after it. Written at each assignment and touch.
+pub(super) fn stick(draft: &mut Draft<'_>, lead_id: &LeadId, lead: &LeadEntity, rep_id: &RepId) {
+    let window = draft.policy.sticky.window;
+    if window == Span::ZERO {
+        return;
+    }
+    let territory_id = lead.placement.as_ref().and_then(|p: &Placement| p.territory_id.clone());
+    for key in sticky_keys(draft, lead, territory_id.as_ref()) {
+        let entity = StickyEntity {
+            rep_id: rep_id.clone(),
+            lead_id: lead_id.clone(),
+            territory_id: territory_id.clone(),
+            touched_at: draft.now(),
+            expires_at: draft.now() + window,
+        };
+        draft.set_sticky(&key, entity);
+    }
+}
+
+/// The keys of a lead: its e-mail, else the domain of its e-mail with the company's name.
+fn sticky_keys(draft: &Draft<'_>, lead: &LeadEntity, pool: Option<&TerritoryId>) -> Vec<StickyKey> {
+    let scope = match draft.policy.sticky.scope {
+        StickyScope::Domain => String::new(),
+        StickyScope::Pool => {
+            let winner = || super::assign::winner(draft, lead).map(|won| won.territory_id);
+            pool.cloned().or_else(winner).map_or_else(String::new, |id| id.to_string())
+        }
+    };
+    let domain = &draft.envelope.domain;
+    let key = |what: &str, text: &str| {
+        let bytes = format!("sticky\0{what}\0{domain}\0{scope}\0{text}");
+        StickyKey(format!("{:032x}", hash::sip128(hash::FIXED, bytes.as_bytes())).into())
+    };
+    let mut keys = Vec::new();
+    let email = lead.fields.email.as_ref().map(|email| text::normalise(email.reveal()));
+    if let Some(email) = &email {
+        keys.push(key("email", email));
+    }
+    let host = email.as_deref().and_then(account_match::company_domain);
+    let company = lead.fields.company.as_deref().map(account_match::normalise_company);
+    if let (Some(host), Some(company)) = (host, company)
+        && !company.is_empty()
+    {
+        keys.push(key("company", &format!("{host}\0{company}")));
+    }
+    keys
+}
+
+/// Gives a lead to its owner, or does what the policy says when the owner is unavailable.
+/// None = the next stage.
+fn to_owner(
+    draft: &Draft<'_>,
+    lead: &LeadEntity,
+    rep_id: &RepId,
+    stage: Stage,
+    reason: Reason,
+) -> Option<Verdict> {
+    let state = gate(draft, rep_id, lead, None);
+    if state.is_open() {
+        return Some(Verdict::owner(rep_id.clone(), stage, reason));
+    }
+    let reasons = state.reasons();
+    let gone = [Ineligible::Inactive, Ineligible::Unknown, Ineligible::FormerOwner];
+    if reasons.iter().any(|one| gone.contains(one)) {
+        return None;
+    }
+    let absent_only =
+        reasons.iter().all(|one| matches!(one, Ineligible::Away | Ineligible::OutsideCalendar));
+    let back_at = availability::next_chance(draft, rep_id, None);
+    for choice in &draft.policy.availability.owner {
+        match choice {
+            WhenUnavailable::NextStage => return None,
+            WhenUnavailable::Cover => {
+                let rep = draft.rep(rep_id).and_then(|rep| rep.definition.as_ref());
+                let cover = rep.and_then(|rep| rep.cover_id.clone());
+                if let Some(cover) = cover
+                    && gate(draft, &cover, lead, None).is_open()
+                {
+                    return Some(Verdict::owner(cover, stage, reason));
+                }
+            }
+            WhenUnavailable::AssignAnyway => {
+                let within = draft.policy.availability.assign_anyway_within;
+                let soon = back_at.is_some_and(|at| at.since(draft.now()) < within);
+                if absent_only && soon {
+                    return Some(Verdict::owner(rep_id.clone(), stage, reason));
+                }
+            }
+            WhenUnavailable::Hold => {
+                if back_at.is_some() {
+                    let park = Verdict::park(stage, Reason::HeldForOwner);
+                    return Some(Verdict { retry_at: back_at, ..park });
+                }
+            }
+        }
+    }
+    None
+}

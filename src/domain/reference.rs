@@ -1,0 +1,240 @@
+//! Reference data: territories, reps, accounts and the policy, with what a change of theirs sets going.
+
+use super::draft::Draft;
+use super::entity::{
+    AccountEntity, LoadEntity, PendingPolicy, PendingTerritory, PolicyEntity, PolicyVersion,
+    RepEntity, Seen, SweepKind,
+};
+use super::fact::Counter;
+use super::ids::{RepId, TerritoryId};
+use super::input::{
+    AccountChange, CapWindow, EffectiveChange, PolicyChange, RepChange, RepDef, TerritoryChange,
+};
+use super::published::Cause;
+use super::router::Task;
+use super::sweep::{Reason, retry};
+use super::territory::TerritoryDef;
+use super::time::{Span, Timestamp};
+
+/// SHA-256 of nothing: the built-in policy has no text.
+const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+/// Parents looked at; a longer chain counts as a cycle.
+const MAX_DEPTH: usize = 64;
+
+pub(super) fn territory_changed(draft: &mut Draft<'_>, event: &TerritoryChange) {
+    let id = &event.territory_id;
+    let mut entity = draft.territory(id).cloned().unwrap_or_default();
+    if !entity.seen.note(&event.event_id) {
+        return draft.count(Counter::Repeat);
+    }
+    let now = draft.now();
+    let parent = event.definition.as_ref().and_then(|definition| definition.parent_id.as_ref());
+    if parent.is_some_and(|parent| makes_cycle(draft, id, parent)) {
+        return draft.reject("territory.cycle", "parent_id");
+    }
+    let ends = event.definition.as_ref().and_then(|definition| definition.valid_to_at);
+    if ends.is_some_and(|ends| ends <= event.valid_from_at.unwrap_or(Timestamp(i64::MIN))) {
+        return draft.reject("territory.range", "valid_to_at");
+    }
+    let dated_at = event.valid_from_at.filter(|from| *from < now);
+    if let Some(valid_from_at) = event.valid_from_at.filter(|from| *from > now) {
+        entity.pending.retain(|pending| pending.valid_from_at != valid_from_at);
+        entity.pending.push(PendingTerritory {
+            valid_from_at,
+            definition: event.definition.clone(),
+            effective_change: event.effective_change,
+        });
+        entity.pending.sort_by_key(|pending| pending.valid_from_at);
+        return draft.set_territory(id, entity);
+    }
+    let definition = event.definition.clone().filter(|_| ends.is_none_or(|ends| ends > now));
+    if definition.is_none() && event.definition.is_none() {
+        entity.pending.clear();
+    }
+    let changed = entity.current != definition;
+    entity.current = definition;
+    entity.effective_change = event.effective_change;
+    draft.set_territory(id, entity);
+    if changed {
+        territories_moved(draft, event.effective_change, dated_at);
+    }
+}
+
+/// Whether `parent` has `id` among its ancestors, in force or pending.
+fn makes_cycle(draft: &Draft<'_>, id: &TerritoryId, parent: &TerritoryId) -> bool {
+    let mut next = Some(parent.clone());
+    for _ in 0..MAX_DEPTH {
+        let Some(at) = next else { return false };
+        if at == *id {
+            return true;
+        }
+        let entity = draft.territory(&at);
+        let current = entity.and_then(|entity| entity.current.as_ref());
+        let pending =
+            || entity.and_then(|entity| entity.pending.iter().find_map(|p| p.definition.as_ref()));
+        next = current.or_else(pending).and_then(|definition| definition.parent_id.clone());
+    }
+    true
+}
+
+fn territories_moved(
+    draft: &mut Draft<'_>,
+    effective_change: EffectiveChange,
+    dated_at: Option<Timestamp>,
+) {
+    let cause = Cause::TerritoryChanged;
+    draft.tasks.push(Task::Sweep(retry(cause)));
+    if effective_change != EffectiveChange::NewOnly || dated_at.is_some() {
+        let kind = SweepKind::Territories;
+        let reason = Reason { kind, cause, effective_change, dated_at, reps: Vec::new() };
+        draft.tasks.push(Task::Sweep(reason));
+    }
+}
+
+/// A pending definition begins, or the current one ends.
+pub(super) fn territory_validity(draft: &mut Draft<'_>, id: &TerritoryId) {
+    let now = draft.now();
+    let Some(mut entity) = draft.territory(id).cloned() else { return };
+    let mut change = EffectiveChange::NewOnly;
+    let over = |definition: &std::sync::Arc<TerritoryDef>| {
+        definition.valid_to_at.is_some_and(|to| to <= now)
+    };
+    if entity.current.as_ref().is_some_and(over) {
+        entity.current = None;
+        change = entity.effective_change;
+    }
+    while entity.pending.first().is_some_and(|pending| pending.valid_from_at <= now) {
+        let pending = entity.pending.remove(0);
+        change = change.max(pending.effective_change);
+        entity.effective_change = pending.effective_change;
+        entity.current = pending.definition.filter(|definition| !over(definition));
+    }
+    draft.set_territory(id, entity);
+    territories_moved(draft, change, None);
+}
+
+pub(super) fn rep_changed(draft: &mut Draft<'_>, event: &RepChange) {
+    let id = &event.rep_id;
+    let before = draft.rep(id).cloned();
+    let mut seen = before.as_ref().map(|rep| rep.seen.clone()).unwrap_or_default();
+    if !seen.note(&event.event_id) {
+        return draft.count(Counter::Repeat);
+    }
+    let absences_done_at = draft.now();
+    let definition = event.definition.clone();
+    let old = before.and_then(|rep| rep.definition);
+    seed_hours(draft, id, old.as_ref(), definition.as_ref());
+    draft.set_rep(id, RepEntity { definition: definition.clone(), absences_done_at, seen });
+    let cause = Cause::RepChanged;
+    let reason = |kind| {
+        let reps = vec![id.clone()];
+        Reason { kind, cause, effective_change: EffectiveChange::NewOnly, dated_at: None, reps }
+    };
+    let has_leads = draft.index().open(id) > 0;
+    let active = definition.as_ref().is_some_and(|rep| rep.active);
+    if has_leads && !active {
+        draft.tasks.push(Task::Sweep(reason(SweepKind::Departures)));
+    }
+    let clock =
+        |rep: &Option<RepDef>| rep.as_ref().map(|rep| (rep.away.clone(), rep.calendar_id.clone()));
+    if has_leads && clock(&old) != clock(&definition) {
+        draft.tasks.push(Task::Sweep(reason(SweepKind::Ladders)));
+    }
+    if definition.as_ref().is_some_and(|rep| rep.active && !rep.paused) {
+        draft.tasks.push(Task::Sweep(retry(cause)));
+    }
+}
+
+/// A rep's first HOUR cap counts what the rep was given in the hour before it.
+fn seed_hours(draft: &mut Draft<'_>, id: &RepId, old: Option<&RepDef>, new: Option<&RepDef>) {
+    let by_hour = |rep: Option<&RepDef>| {
+        rep.is_some_and(|rep| rep.caps.iter().any(|cap| cap.window == CapWindow::Hour))
+    };
+    if by_hour(old) || !by_hour(new) {
+        return;
+    }
+    let since = draft.now() - Span::from_secs(3_600);
+    let mut load: LoadEntity = draft.load(id).cloned().unwrap_or_default();
+    let placements = draft.index().leads_of(id).filter_map(|lead| {
+        let placement = draft.lead(lead)?.placement.as_ref()?;
+        (placement.decided_at > since)
+            .then(|| (placement.decided_at, placement.territory_id.clone()))
+    });
+    load.hour = placements.collect();
+    load.hour.sort();
+    draft.set_load(id, load);
+}
+
+/// An absence began or ended.
+pub(super) fn rep_absence(draft: &mut Draft<'_>, id: &RepId) {
+    let Some(mut rep) = draft.rep(id).cloned() else { return };
+    rep.absences_done_at = draft.now();
+    draft.set_rep(id, rep);
+    draft.tasks.push(Task::Sweep(retry(Cause::Retry)));
+}
+
+pub(super) fn account_changed(draft: &mut Draft<'_>, event: &AccountChange) {
+    let id = &event.account_id;
+    let before = draft.account(id).cloned();
+    let mut seen = before.map(|account| account.seen).unwrap_or_default();
+    if !seen.note(&event.event_id) {
+        return draft.count(Counter::Repeat);
+    }
+    draft.set_account(id, AccountEntity { definition: event.definition.clone(), seen });
+    draft.tasks.push(Task::Sweep(retry(Cause::Retry)));
+}
+
+/// The policy that a domain starts with.
+pub(super) fn built_in_policy() -> PolicyEntity {
+    let current = PolicyVersion {
+        version: "default".to_owned(),
+        sha256: EMPTY_SHA256.to_owned(),
+        text: String::new(),
+        policy: super::draft::BUILT_IN.clone(),
+    };
+    PolicyEntity { current, pending: Vec::new(), seen: Seen::default() }
+}
+
+pub(super) fn policy_changed(draft: &mut Draft<'_>, event: &PolicyChange) {
+    let mut entity = draft.policy_entity().cloned().unwrap_or_else(built_in_policy);
+    if !entity.seen.note(&event.event_id) {
+        return draft.count(Counter::Repeat);
+    }
+    let version = PolicyVersion {
+        version: event.version.clone(),
+        sha256: event.sha256.clone(),
+        text: event.text.clone(),
+        policy: event.policy.clone().into(),
+    };
+    if let Some(valid_from_at) = event.valid_from_at.filter(|from| *from > draft.now()) {
+        entity.pending.retain(|pending| pending.valid_from_at != valid_from_at);
+        entity.pending.push(PendingPolicy { valid_from_at, version });
+        entity.pending.sort_by_key(|pending| pending.valid_from_at);
+        return draft.set_policy(entity);
+    }
+    in_force(draft, entity, version);
+}
+
+/// A policy that was published ahead begins.
+pub(super) fn policy_validity(draft: &mut Draft<'_>) {
+    let Some(mut entity) = draft.policy_entity().cloned() else { return };
+    while entity.pending.first().is_some_and(|pending| pending.valid_from_at <= draft.now()) {
+        let pending = entity.pending.remove(0);
+        in_force(draft, entity.clone(), pending.version);
+        entity = draft.policy_entity().cloned().unwrap_or(entity);
+    }
+}
+
+fn in_force(draft: &mut Draft<'_>, mut entity: PolicyEntity, version: PolicyVersion) {
+    let clocks = entity.current.policy.calendars != version.policy.calendars;
+    entity.current = version;
+    draft.set_policy(entity);
+    let cause = Cause::PolicyChanged;
+    if clocks {
+        let effective_change = EffectiveChange::NewOnly;
+        let kind = SweepKind::Ladders;
+        let reason = Reason { kind, cause, effective_change, dated_at: None, reps: Vec::new() };
+        draft.tasks.push(Task::Sweep(reason));
+    }
+    draft.tasks.push(Task::Sweep(retry(cause)));
+}

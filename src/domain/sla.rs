@@ -1,0 +1,212 @@
+//! The SLA ladder of an assignment: armed when a rep gets the lead, stopped by the first touch or an
+//! acceptance, paused while on hold, and each step fired once.
+//!
+//! Every step's deadline is a span of open time since the assignment, on the class's clock, without the
+//! owner's absences and the lead's holds. Deadlines that have not fired are computed anew when one of
+//! these changes; a step that has fired stays fired.
+
+use super::availability::calendar_of;
+use super::calendar::Clock;
+use super::draft::Draft;
+use super::entity::{Ladder, LadderStep, LeadEntity};
+use super::fact::{Counter, Fact};
+use super::hash;
+use super::ids::{LeadId, RepId};
+use super::input::{RepDef, manager_queue};
+use super::policy::{Policy, Recipient, SlaAction, SlaClock};
+use super::published::{Cause, SlaBreached};
+use super::router::Task;
+use super::time::{Span, Timestamp};
+
+/// A step found this late is an outage's, not a timer's: such steps are rate-limited.
+const OVERDUE: Span = Span::from_secs(60);
+/// Overdue steps that fire at once before the rate limit holds.
+pub(super) const OVERDUE_BURST: i64 = 1_000;
+
+/// A fresh ladder for an assignment decided now.
+pub(super) fn arm(draft: &Draft<'_>, lead: &LeadEntity, rep_id: &RepId, class: &str) -> Ladder {
+    let sla = draft.policy.sla.class(class);
+    let armed_at = draft.now();
+    let steps = sla.steps.iter().zip(1..).map(|(step, no)| LadderStep {
+        step: no,
+        action: step.action,
+        after: step.after,
+        to: step.to.clone(),
+        due_at: armed_at,
+        fired_at: None,
+    });
+    let mut ladder = Ladder {
+        class: class.to_owned(),
+        clock: sla.clock.clone(),
+        armed_at,
+        steps: steps.collect(),
+        stopped: false,
+        deferred_until_at: None,
+    };
+    let rep = draft.rep(rep_id).and_then(|rep| rep.definition.as_ref());
+    set_deadlines(&draft.policy, &mut ladder, rep, &lead.holds);
+    ladder
+}
+
+/// Computes the deadlines of the steps that have not fired.
+fn set_deadlines(
+    policy: &Policy,
+    ladder: &mut Ladder,
+    rep: Option<&RepDef>,
+    holds: &[(Timestamp, Timestamp)],
+) {
+    let calendar = match &ladder.clock {
+        SlaClock::Wall => None,
+        SlaClock::Team(name) => policy.calendars.get(name),
+        SlaClock::Owner => rep.and_then(|rep| calendar_of(policy, rep)),
+    };
+    let clock = calendar.map_or(Clock::Wall, Clock::Calendar);
+    let away = rep.into_iter().flat_map(|rep| &rep.away).map(|away| (away.from_at, away.to_at));
+    let blocked: Vec<(Timestamp, Timestamp)> = away.chain(holds.iter().copied()).collect();
+    let armed_at = ladder.armed_at;
+    for step in ladder.steps.iter_mut().filter(|step| step.fired_at.is_none()) {
+        // Open time that never comes (a calendar without openings left before 2100) is never due.
+        let due_at = clock.add_open_time(armed_at, step.after, &blocked);
+        step.due_at = due_at.unwrap_or(Timestamp::MAX);
+    }
+}
+
+/// Brings the deadlines of an assigned lead up to date with its owner, its holds and the policy.
+/// Returns whether one moved.
+pub(super) fn recompute(draft: &Draft<'_>, lead: &mut LeadEntity) -> bool {
+    let rep_id = lead.placement.as_ref().and_then(|placement| placement.rep_id.clone());
+    let Some(mut ladder) = lead.ladder.take() else { return false };
+    let before = ladder.clone();
+    let rep = rep_id.and_then(|rep| draft.rep(&rep)?.definition.clone());
+    set_deadlines(&draft.policy, &mut ladder, rep.as_ref(), &lead.holds);
+    if before != ladder {
+        ladder.deferred_until_at = None;
+    }
+    let moved = before != ladder;
+    lead.ladder = Some(ladder);
+    moved
+}
+
+/// The timer of a step fell due: the breach, and for REASSIGN the next assignment.
+pub(super) fn fire(draft: &mut Draft<'_>, lead_id: &LeadId, assignment_no: u32, step_no: u32) {
+    let now = draft.now();
+    let Some(mut lead) = draft.lead(lead_id).cloned() else {
+        return draft.count(Counter::StaleTimer);
+    };
+    let current = lead.assignment_no == assignment_no;
+    let due = lead.next_step().filter(|step| step.step == step_no && step.due_at <= now).cloned();
+    let (Some(step), true) = (due, current) else { return draft.count(Counter::StaleTimer) };
+    let late = now.since(step.due_at);
+    if late > OVERDUE && defer(draft, &mut lead) {
+        return draft.set_lead(lead_id, lead);
+    }
+    if let Some(ladder) = &mut lead.ladder {
+        ladder.deferred_until_at = None;
+        for fired in ladder.steps.iter_mut().filter(|other| other.step == step_no) {
+            fired.fired_at = Some(now);
+        }
+    }
+    let action = match step.action {
+        SlaAction::Reassign if lead.locked => SlaAction::Escalate,
+        action => action,
+    };
+    let Some(breach) = breach(draft, lead_id, &lead, &step, action) else { return };
+    draft.say(Fact::Breached(Box::new(breach)));
+    draft.set_lead(lead_id, lead);
+    if action == SlaAction::Reassign {
+        draft.tasks.push(Task::Reassign { lead: lead_id.clone(), cause: Cause::Sla });
+    }
+}
+
+/// Takes a token for an overdue step; without one the step waits for its turn. True = it waits.
+fn defer(draft: &mut Draft<'_>, lead: &mut LeadEntity) -> bool {
+    let now = draft.now();
+    let Some(ladder) = &mut lead.ladder else { return false };
+    if ladder.deferred_until_at.is_some() {
+        return false;
+    }
+    let rate = i64::from(draft.policy.sla.overdue_per_sec.max(1));
+    let mut domain = draft.domain_entity();
+    let refilled = now.since(domain.overdue_at).0.max(0).saturating_mul(rate);
+    let full = OVERDUE_BURST * 1_000;
+    domain.overdue_tokens = domain.overdue_tokens.saturating_add(refilled).min(full) - 1_000;
+    domain.overdue_at = now;
+    // Below zero the bucket is a queue: the debt says how long until this step's token comes.
+    let debt = -domain.overdue_tokens;
+    draft.set_domain(domain);
+    if debt <= 0 {
+        return false;
+    }
+    ladder.deferred_until_at = Some(now + Span::from_millis((debt + rate - 1) / rate));
+    true
+}
+
+fn breach(
+    draft: &Draft<'_>,
+    lead_id: &LeadId,
+    lead: &LeadEntity,
+    step: &LadderStep,
+    action: SlaAction,
+) -> Option<SlaBreached> {
+    let ladder = lead.ladder.as_ref()?;
+    let rep_id = lead.placement.as_ref()?.rep_id.clone()?;
+    let domain = &draft.envelope.domain;
+    let key = format!(
+        "breach\0{domain}\0{lead_id}\0{}\0{}\0{}",
+        lead.lead_created_at.0, lead.assignment_no, step.step
+    );
+    Some(SlaBreached {
+        event_id: super::ids::EventId::new(&hash::uuid(key.as_bytes())),
+        lead_id: lead_id.clone(),
+        domain: domain.clone(),
+        assignment_no: lead.assignment_no,
+        notify: notify(draft, &rep_id, step, action),
+        rep_id,
+        step: step.step,
+        action,
+        armed_at: ladder.armed_at,
+        due_at: step.due_at,
+        fired_at: draft.now(),
+        late_by_ms: draft.now().since(step.due_at).0.max(0),
+        priority_class: ladder.class.clone(),
+    })
+}
+
+/// Who hears of a step: what the policy names, else the action's default.
+fn notify(draft: &Draft<'_>, rep_id: &RepId, step: &LadderStep, action: SlaAction) -> Vec<String> {
+    let default = match action {
+        SlaAction::Remind => vec![Recipient::Rep],
+        SlaAction::Escalate => vec![Recipient::Manager],
+        SlaAction::Reassign => vec![Recipient::Rep, Recipient::Manager],
+    };
+    let wanted = if step.to.is_empty() { &default } else { &step.to };
+    let manager = manager_of(draft, rep_id);
+    let name = |recipient: &Recipient| match (recipient, &manager) {
+        (Recipient::Rep, _) => Some(rep_id.to_string()),
+        (Recipient::Manager, Some(manager)) => Some(manager.to_string()),
+        // Nobody above: an escalation must reach somebody, so the queue.
+        (Recipient::Manager, None) if action != SlaAction::Reassign => {
+            Some(draft.policy.catch_all.to_string())
+        }
+        (Recipient::Manager, None) => None,
+        (Recipient::Queue(queue), _) => Some(queue.to_string()),
+        (Recipient::Named(rep), _) => Some(rep.to_string()),
+    };
+    let mut names: Vec<String> = Vec::new();
+    for one in wanted.iter().filter_map(name) {
+        if !names.contains(&one) {
+            names.push(one);
+        }
+    }
+    names
+}
+
+pub(super) fn manager_of(draft: &Draft<'_>, rep_id: &RepId) -> Option<RepId> {
+    draft.rep(rep_id)?.definition.as_ref()?.manager_id.clone()
+}
+
+/// Where a lead goes that no rep is left for: the manager's queue of its last owner, else the catch-all.
+pub(super) fn last_resort(draft: &Draft<'_>, rep_id: Option<&RepId>) -> super::ids::QueueId {
+    let manager = rep_id.and_then(|rep| manager_of(draft, rep));
+    manager.map_or_else(|| draft.policy.catch_all.clone(), |manager| manager_queue(&manager))
+}
