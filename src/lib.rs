@@ -2,6 +2,8 @@
 
 #[cfg(feature = "edge")]
 pub mod config;
+#[cfg(feature = "edge")]
+pub mod demo;
 pub mod domain;
 pub mod embedded;
 pub mod engine;
