@@ -96,15 +96,17 @@ impl EmbeddedLog {
     fn assign(&mut self, inner: &mut Inner, share: &[i32], out: &mut Vec<Event>) {
         let mut shards = Vec::new();
         for &shard in share {
-            let mut end = [0; 9];
+            let (mut start, mut end) = ([0; 9], [0; 9]);
             for topic in Topic::ALL {
                 let stable = inner.partition(topic.name(), shard).map_or(0, |p| p.stable_end());
                 end[topic.index()] = stable;
                 let committed = inner.group.offsets.get(&(topic, shard)).map(|(offset, _)| *offset);
-                let cursor = Cursor { next: committed.unwrap_or(0), ..Cursor::default() };
+                let next = committed.unwrap_or(0);
+                start[topic.index()] = next;
+                let cursor = Cursor { next, ..Cursor::default() };
                 self.cursors.insert(Part { topic, shard }, cursor);
             }
-            shards.push(AssignedShard { shard, end });
+            shards.push(AssignedShard { shard, start, end });
             self.assigned.insert(shard);
         }
         if !shards.is_empty() {

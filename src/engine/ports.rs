@@ -74,8 +74,7 @@ pub struct Outgoing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     Record(Record),
-    /// These shards are ours now; their parts deliver from the committed offset, else from the start.
-    /// `end` is the last stable offset of each topic (order of `Topic::ALL`), seen at assignment.
+    /// These shards are ours now; their parts deliver, unpaused, from `start`.
     Assigned(Vec<AssignedShard>),
     /// These shards are no longer ours (revoked or lost): abort what is open, undo, park.
     Revoked(Vec<i32>),
@@ -89,6 +88,9 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssignedShard {
     pub shard: i32,
+    /// Where delivery begins, by topic (order of `Topic::ALL`): the committed offset, else the first there is.
+    pub start: [i64; 9],
+    /// The last stable offset of each topic, seen at assignment.
     pub end: [i64; 9],
 }
 
