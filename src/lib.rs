@@ -9,4 +9,5 @@ pub mod embedded;
 pub mod engine;
 #[cfg(feature = "edge")]
 pub mod telemetry;
+pub mod verify;
 pub mod wheel;
