@@ -20,7 +20,7 @@ pub(super) enum AccountMatch {
 
 /// Accounts by normalised domain and name.
 #[derive(Clone, Debug, Default)]
-pub struct AccountIndex {
+pub(super) struct AccountIndex {
     by_domain: BTreeMap<String, BTreeSet<AccountId>>,
     by_name: BTreeMap<String, BTreeSet<AccountId>>,
 }

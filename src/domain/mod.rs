@@ -31,3 +31,6 @@ pub mod time;
 pub mod timer;
 mod timers_of;
 pub mod win_rate;
+
+#[cfg(test)]
+mod tests;

@@ -10,9 +10,9 @@ use super::entity::{Entity, EntityKey, Kind};
 use super::fact::Fact;
 use super::ids::DomainId;
 use super::index::Index;
-use super::input::Envelope;
+use super::input::{Envelope, Input};
 use super::router::{self, Task};
-use super::timer::TimerMove;
+use super::timer::{TimerKind, TimerMove};
 use super::timers_of::timers_of;
 
 /// The entities of one routing domain, by kind and id, with what is derived from them.
@@ -80,6 +80,14 @@ impl State {
             for fact in decision.facts {
                 self.apply(fact, &mut said);
             }
+        }
+        if let Input::Timer { key, .. } = &envelope.input
+            && key.kind == TimerKind::Expiry
+            && let Some(domain) = self.domains.get(&domain)
+        {
+            // One firing lets go of a slice; the day may not be done.
+            let due_at = domain.index.next_expiry();
+            self.moves.push(TimerMove { key: key.clone(), due_at });
         }
         said
     }

@@ -1,0 +1,6 @@
+//! The core driven directly: inputs in, facts out, timers fired by hand. Each file is one part of the rules.
+
+mod chain;
+mod random;
+mod sla;
+mod world;

@@ -1,0 +1,113 @@
+//! The ladder: each step once, on time, and ended by what ends it.
+
+use super::world::{START, World};
+use crate::domain::input::{ActivityKind, UpdateKind};
+use crate::domain::time::Span;
+
+fn steps(world: &World, lead: &str) -> Vec<(u32, u32, i64, String)> {
+    let of_lead = world.breached.iter().filter(|event| event.lead_id.as_str() == lead);
+    of_lead
+        .map(|event| {
+            let after = event.fired_at.since(START).0 / 1_000;
+            (event.assignment_no, event.step, after, event.notify.join(","))
+        })
+        .collect()
+}
+
+#[test]
+fn the_ladder_climbs_and_the_last_step_gives_the_lead_to_the_next_rep() {
+    let mut world = World::with_company();
+    world.lead("L1", "CA");
+    world.advance(Span::from_secs(450));
+    let expected = [
+        (1, 1, 150, "ann".to_owned()),
+        (1, 2, 300, "boss".to_owned()),
+        (1, 3, 450, "ann,boss".to_owned()),
+    ];
+    assert_eq!(steps(&world, "L1"), expected);
+    assert_eq!(world.last("L1"), "ASSIGNED bob sole_candidate SLA");
+    assert!(world.breached.iter().all(|event| event.late_by_ms == 0));
+}
+
+#[test]
+fn nobody_left_goes_to_the_managers_queue_and_is_tried_again() {
+    let mut world = World::with_company();
+    world.lead("L1", "NY");
+    world.advance(Span::from_secs(450));
+    assert_eq!(world.last("L1"), "QUEUED manager:boss no_rep_available SLA");
+    world.rep("fay", super::world::rep(true));
+    world.territory("east", super::world::territory(&["NY"], &["eve", "fay"]));
+    assert_eq!(world.last("L1"), "ASSIGNED fay sole_candidate TERRITORY_CHANGED");
+}
+
+#[test]
+fn the_hops_are_limited() {
+    let mut world = World::with_company();
+    for id in ["c", "d", "e"] {
+        world.rep(id, super::world::rep(true));
+    }
+    world.territory("west", super::world::territory(&["CA"], &["ann", "bob", "c", "d", "e"]));
+    world.lead("L1", "CA");
+    world.advance(Span::from_secs(4 * 450));
+    assert_eq!(world.last("L1"), "QUEUED manager:boss max_hops SLA");
+    world.rep("f", super::world::rep(true));
+    assert_eq!(world.assigned.len(), 5, "one, three hops, the queue; not retried");
+}
+
+#[test]
+fn a_touch_by_the_owner_ends_it_and_one_by_another_does_not() {
+    let mut world = World::with_company();
+    world.lead("L1", "CA");
+    world.lead("L2", "CA");
+    world.advance(Span::from_secs(100));
+    world.act("L1", ActivityKind::Call);
+    world.advance(Span::from_secs(1_000));
+    assert!(steps(&world, "L1").is_empty());
+    assert_eq!(steps(&world, "L2").len(), 6, "three steps by bob, three by ann");
+}
+
+#[test]
+fn conversion_and_deletion_cancel_it() {
+    let mut world = World::with_company();
+    world.lead("L1", "CA");
+    world.lead("L2", "CA");
+    world.update("L1", UpdateKind::Converted, |_| {});
+    world.update("L2", UpdateKind::Deleted, |_| {});
+    world.advance(Span::from_secs(1_000));
+    assert!(world.breached.is_empty());
+    assert_eq!(world.last("L1"), "ASSIGNED ann rotation CREATED", "a conversion says nothing");
+    assert_eq!(world.last("L2"), "RELEASED  deleted UPDATED");
+}
+
+#[test]
+fn a_hold_stops_the_clock() {
+    let mut world = World::with_company();
+    world.lead("L1", "CA");
+    world.advance(Span::from_secs(100));
+    world.act("L1", ActivityKind::OnHold);
+    world.advance(Span::from_secs(1_000));
+    assert!(world.breached.is_empty());
+    world.act("L1", ActivityKind::Resumed);
+    world.advance(Span::from_secs(50));
+    assert_eq!(steps(&world, "L1"), [(1, 1, 1_150, "ann".to_owned())]);
+}
+
+#[test]
+fn a_declined_lead_goes_on_without_using_up_a_hop() {
+    let mut world = World::with_company();
+    world.lead("L1", "CA");
+    world.act("L1", ActivityKind::Declined);
+    assert_eq!(world.last("L1"), "ASSIGNED bob sole_candidate DECLINED");
+}
+
+#[test]
+fn a_locked_lead_is_escalated_instead_of_reassigned() {
+    let mut world = World::with_company();
+    world.lead("L1", "CA");
+    world.update("L1", UpdateKind::Locked, |_| {});
+    world.advance(Span::from_secs(450));
+    let actions: Vec<_> = world.breached.iter().map(|event| event.action).collect();
+    use crate::domain::policy::SlaAction::{Escalate, Remind};
+    assert_eq!(actions, [Remind, Escalate, Escalate]);
+    assert_eq!(world.owner("L1"), "ann");
+}
