@@ -85,13 +85,12 @@ fn look(
     let segment = SegmentFields::of(&lead.fields);
     let segment = win_rate::segment(&draft.policy.segment, &segment);
     let shared = draft.learned(&win_rate::shared_id());
+    let query = shared.map(|shared| win_rate::Query::new(Some(shared), &segment));
     let look_at = |(rep_id, weight): (&RepId, u32)| {
         let rep = draft.rep(rep_id).and_then(|rep| rep.definition.as_ref());
         let hired_at = rep.and_then(|rep| rep.hired_at);
         let tenure = hired_at.map(|hired_at| draft.now().since(hired_at));
-        let known = shared.is_some();
-        let own = draft.learned(rep_id);
-        let estimate = known.then(|| win_rate::predict(shared, own, &segment, tenure, draft.now()));
+        let estimate = query.as_ref().map(|query| query.estimate(draft.learned(rep_id), tenure));
         Looked {
             rep_id: rep_id.clone(),
             weight: u64::from(weight) * rep.map_or(1, |rep| u64::from(rep.weight)),
@@ -212,9 +211,9 @@ impl Chooser<'_, '_> {
     fn carries(&self, pick: &[&Looked]) -> bool {
         let shared = self.draft.learned(&win_rate::shared_id());
         let estimates: Vec<win_rate::Estimate> =
-            pick.iter().filter_map(|one| one.estimate.clone()).collect();
+            pick.iter().filter_map(|one| one.estimate).collect();
         pick.len() == 1 && !estimates.is_empty()
-            || pick.len() > 1 && win_rate::carries(shared, &estimates)
+            || pick.len() > 1 && !win_rate::evidence(shared, &estimates).thin
     }
 
     fn by_win_rate(&mut self, pick: &[&Looked]) -> Choice {
@@ -231,7 +230,8 @@ impl Chooser<'_, '_> {
             .iter()
             .filter_map(|one| {
                 let (share, fair, given) = standing(one);
-                Some(win_rate::Rival { estimate: one.estimate.clone()?, share, fair, given })
+                let estimate = one.estimate?;
+                Some(win_rate::Rival { estimate, share, fair, given, fill: 0.0, elapsed: 0.0 })
             })
             .collect();
         let scores = win_rate::scores(&rivals);
@@ -298,7 +298,7 @@ pub(super) fn estimate_of(
     let rep = draft.rep(rep_id).and_then(|rep| rep.definition.as_ref());
     let tenure = rep.and_then(|rep| rep.hired_at).map(|hired_at| draft.now().since(hired_at));
     let own = draft.learned(rep_id);
-    Some((&win_rate::predict(shared, own, &segment, tenure, draft.now())).into())
+    Some((&win_rate::predict(shared, own, &segment, tenure)).into())
 }
 
 fn indexes(pick: &[&Looked], keep: impl Fn(&Looked) -> bool) -> Vec<usize> {

@@ -4,8 +4,7 @@ use super::draft::Draft;
 use super::entity::{DealEntity, Seen};
 use super::fact::Counter;
 use super::input::{DealOutcome, OpportunityClosed, SegmentFields};
-use super::time::Timestamp;
-use super::win_rate::{self, Block, Observation};
+use super::win_rate::{self, Block, Observation, Segment};
 
 pub(super) fn closed(draft: &mut Draft<'_>, event: &OpportunityClosed) {
     let id = &event.opportunity_id;
@@ -19,10 +18,7 @@ pub(super) fn closed(draft: &mut Draft<'_>, event: &OpportunityClosed) {
     {
         change(draft, &deal.rep_id, |shared, own| win_rate::unlearn(shared, own, observation));
     }
-    let observation = (event.outcome != DealOutcome::Reopened).then(|| observe(draft, event));
-    if let Some(observation) = &observation {
-        change(draft, &event.rep_id, |shared, own| win_rate::learn(shared, own, observation));
-    }
+    let observation = (event.outcome != DealOutcome::Reopened).then(|| learn(draft, event));
     let deal = DealEntity {
         outcome: event.outcome,
         rep_id: event.rep_id.clone(),
@@ -34,32 +30,40 @@ pub(super) fn closed(draft: &mut Draft<'_>, event: &OpportunityClosed) {
     draft.set_deal(id, deal);
 }
 
-fn change(
+fn change<T>(
     draft: &mut Draft<'_>,
     rep_id: &super::ids::RepId,
-    with: impl Fn(&mut Block, &mut Block),
-) {
+    with: impl Fn(&mut Block, &mut Block) -> T,
+) -> T {
     let shared_id = win_rate::shared_id();
     let mut shared = draft.learned(&shared_id).cloned().unwrap_or_default();
     let mut own = draft.learned(rep_id).cloned().unwrap_or_default();
-    with(&mut shared, &mut own);
+    let result = with(&mut shared, &mut own);
     draft.set_learned(&shared_id, shared);
     draft.set_learned(rep_id, own);
+    result
 }
 
-fn observe(draft: &Draft<'_>, event: &OpportunityClosed) -> Observation {
+fn learn(draft: &mut Draft<'_>, event: &OpportunityClosed) -> Observation {
     let said = event.lead_id.as_ref().and_then(|lead| draft.lead(lead));
     let fields = fill(&event.segment, said.map(|lead| &lead.segment));
+    // When the rep began with it: the chance goes by the time in the job then, not at the close.
+    let given_at = said.and_then(|lead| lead.placement.as_ref()).map(|placed| placed.decided_at);
+    let opened_at = event.opened_at.or(given_at);
     let rep = draft.rep(&event.rep_id).and_then(|rep| rep.definition.as_ref());
     let hired_at = rep.and_then(|rep| rep.hired_at);
-    let since = |start: Option<Timestamp>| start.map(|start| event.closed_at.since(start));
-    Observation::new(
-        win_rate::segment(&draft.policy.segment, &fields),
-        event.outcome == DealOutcome::Won,
-        event.closed_at,
-        since(hired_at),
-        since(event.opened_at),
-    )
+    let segment: Segment = win_rate::segment(&draft.policy.segment, &fields);
+    let began_at = opened_at.unwrap_or(event.closed_at);
+    change(draft, &event.rep_id, |shared, own| {
+        let deal = win_rate::Deal {
+            segment: &segment,
+            won: event.outcome == DealOutcome::Won,
+            closed_at: event.closed_at,
+            age: opened_at.map(|opened_at| event.closed_at.since(opened_at)),
+            tenure: hired_at.map(|hired_at| began_at.since(hired_at)),
+        };
+        win_rate::learn(shared, own, &deal)
+    })
 }
 
 /// The deal's own words first; what the lead said when it was assigned fills what is missing.

@@ -1,56 +1,56 @@
-//! Who wins: P(win | lead, rep) learned from closed deals.
+//! Who wins: P(win | lead, rep) learned from closed deals, with its uncertainty.
+//!
+//! The model: logit P = g·f(x) + tenure + age at close + b_rep·f(x), where f(x) says in which
+//! segment the lead is. A deal changes two blocks: the shared one of the domain (g, tenure, age) and
+//! the rep's. `rep` and `shared` say how the joint belief over both is kept, `learn` how a deal
+//! enters it, `predict` how a lead is looked at, `choice` how the choice weighs load.
+//!
+//! Nothing here reads a clock: forgetting goes by the time of the deals, and only when one is learned,
+//! never when a lead is looked at.
+
+mod choice;
+mod features;
+mod gaussian;
+mod image;
+mod learn;
+mod logistic;
+mod predict;
+mod rep;
+mod segment;
+mod shared;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
 
 use super::ids::RepId;
-use super::input::SegmentFields;
-use super::policy::SegmentPolicy;
-use super::time::{Span, Timestamp};
+use super::time::Timestamp;
 
-/// Learned numbers: shared by all reps (id `shared`) or of one rep (id = rep id).
-#[derive(Clone, Debug, Default, PartialEq)]
+use rep::RepBlock;
+use shared::SharedBlock;
+
+pub use choice::{Rival, scores};
+pub use image::{Image, Part};
+pub use learn::{Deal, learn, unlearn};
+pub use predict::{Estimate, Evidence, Query, evidence, predict};
+pub use segment::{Segment, segment};
+
+/// Learned numbers: shared by all reps of a domain (`shared_id`) or of one rep (id = rep id). The
+/// default is a block of which nothing is known yet: `learn` makes of it what it needs.
+///
+/// A block is a value: clone it, learn, keep it. `image` and `restore` turn it into plain lists and
+/// back, bit for bit.
+#[derive(Clone, Default, PartialEq)]
 pub struct Block {
-    pub won: u64,
-    pub lost: u64,
+    kind: Kind,
 }
 
-/// What one closed deal taught, so that it can be taken back.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Observation {
-    pub won: bool,
-}
-
-impl Observation {
-    pub fn new(
-        _segment: Segment,
-        won: bool,
-        _closed_at: Timestamp,
-        _tenure: Option<Span>,
-        _age: Option<Span>,
-    ) -> Observation {
-        Observation { won }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Segment;
-
-/// P(win) with its 90 % interval.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Estimate {
-    pub mean: f64,
-    pub low: f64,
-    pub high: f64,
-    pub deals: u64,
-}
-
-/// A candidate as the score sees it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rival {
-    pub estimate: Estimate,
-    /// Fair share of this decision: weight over all weights.
-    pub share: f64,
-    /// Fair shares and leads given in this pool, decayed.
-    pub fair: f64,
-    pub given: f64,
+#[derive(Clone, Default, PartialEq)]
+enum Kind {
+    #[default]
+    Empty,
+    Shared(Box<SharedBlock>),
+    Rep(Box<RepBlock>),
 }
 
 /// The id of the block that all reps share: no rep's id is empty.
@@ -58,46 +58,41 @@ pub fn shared_id() -> RepId {
     RepId::new("")
 }
 
-pub fn segment(_policy: &SegmentPolicy, _fields: &SegmentFields) -> Segment {
-    Segment
-}
+impl Block {
+    fn shared(&self) -> Option<&SharedBlock> {
+        match &self.kind {
+            Kind::Shared(shared) => Some(shared),
+            _ => None,
+        }
+    }
 
-pub fn learn(shared: &mut Block, rep: &mut Block, observation: &Observation) {
-    for block in [shared, rep] {
-        if observation.won { block.won += 1 } else { block.lost += 1 }
+    fn rep(&self) -> Option<&RepBlock> {
+        match &self.kind {
+            Kind::Rep(rep) => Some(rep),
+            _ => None,
+        }
     }
 }
 
-pub fn unlearn(shared: &mut Block, rep: &mut Block, observation: &Observation) {
-    for block in [shared, rep] {
-        let count = if observation.won { &mut block.won } else { &mut block.lost };
-        *count = count.saturating_sub(1);
+impl fmt::Debug for Block {
+    /// Thousands of numbers tell a reader nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Empty => f.write_str("Block::Empty"),
+            Kind::Shared(shared) => write!(f, "Block::Shared({} deals)", shared.head.deals),
+            Kind::Rep(rep) => write!(f, "Block::Rep({} deals)", rep.deals),
+        }
     }
 }
 
-pub fn predict(
-    shared: Option<&Block>,
-    rep: Option<&Block>,
-    _segment: &Segment,
-    _tenure: Option<Span>,
-    _now: Timestamp,
-) -> Estimate {
-    let rate = |block: Option<&Block>, prior: f64, weight: f64| {
-        let (won, all) = block.map_or((0, 0), |block| (block.won, block.won + block.lost));
-        (won as f64 + prior * weight) / (all as f64 + weight)
-    };
-    let mean = rate(rep, rate(shared, 0.2, 10.0), 20.0);
-    let deals = rep.map_or(0, |block| block.won + block.lost);
-    let sd = (mean * (1.0 - mean) / (deals as f64 + 21.0)).sqrt();
-    let low = (mean - 1.645 * sd).max(mean / 100.0);
-    Estimate { mean, low, high: (mean + 1.645 * sd).min(1.0 - (1.0 - mean) / 100.0), deals }
-}
-
-/// Whether the closed deals tell these reps apart.
-pub fn carries(_shared: Option<&Block>, estimates: &[Estimate]) -> bool {
-    estimates.iter().any(|estimate| estimate.deals >= 10)
-}
-
-pub fn scores(rivals: &[Rival]) -> Vec<f64> {
-    rivals.iter().map(|rival| rival.estimate.mean).collect()
+/// What one closed deal taught, so that it can be taken back: the numbers of its levels in the
+/// domain's dictionary, and the normal observation of the logit that stood for its outcome.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observation {
+    /// `all`, the levels, the tenure, the age at close: at most 19 in practice.
+    pub features: Vec<u32>,
+    pub closed_at: Timestamp,
+    pub won: bool,
+    pub precision: f64,
+    pub response: f64,
 }

@@ -1,0 +1,240 @@
+//! One closed deal: what it teaches about its rep and about all, and how it is taken back.
+
+use std::sync::Arc;
+
+use super::features::{AGE_FIRST, ALL, age_bucket, tenure_feature};
+use super::logistic;
+use super::rep::{PACE_COUNT, RepBlock, RepUpdate, View};
+use super::segment::Segment;
+use super::shared::{MODELS, SharedBlock, SharedUpdate};
+use super::{Block, Kind, Observation};
+use crate::domain::time::{Span, Timestamp};
+
+/// A closed deal as it is to be learned from.
+#[derive(Clone, Copy, Debug)]
+pub struct Deal<'a> {
+    pub segment: &'a Segment,
+    pub won: bool,
+    pub closed_at: Timestamp,
+    /// From opening to closing.
+    pub age: Option<Span>,
+    /// The rep's time in the job when the deal was opened.
+    pub tenure: Option<Span>,
+}
+
+/// Learns from a deal. What comes back is all that `unlearn` needs.
+///
+/// A default block is one of which nothing is known; both blocks change, and both have to be kept.
+pub fn learn(shared: &mut Block, rep: &mut Block, deal: &Deal) -> Observation {
+    // The contract's times are within these bounds; an image holds no others.
+    let closed_at = deal.closed_at.clamp(Timestamp(0), Timestamp::MAX);
+    let deal = &Deal { closed_at, ..*deal };
+    let mut own_shared = match std::mem::take(&mut shared.kind) {
+        Kind::Shared(own) => own,
+        _ => Box::new(SharedBlock::new(deal.closed_at)),
+    };
+    let mut own_rep = match std::mem::take(&mut rep.kind) {
+        Kind::Rep(own) => own,
+        _ => Box::new(RepBlock::new(own_shared.head.variances, deal.closed_at)),
+    };
+    let observation = take_in(&mut own_shared, &mut own_rep, deal);
+    shared.kind = Kind::Shared(own_shared);
+    rep.kind = Kind::Rep(own_rep);
+    observation
+}
+
+fn take_in(shared: &mut SharedBlock, rep: &mut RepBlock, deal: &Deal) -> Observation {
+    let at = deal.closed_at;
+    let levels = register(shared, deal.segment);
+    let age = age_bucket(deal.age);
+    let common = [tenure_feature(deal.tenure), AGE_FIRST + age as u32];
+    let dimension = shared.features.len();
+    Arc::make_mut(&mut shared.now).prepare(&shared.features, dimension, at);
+    rep.follow(&shared.head.variances, &shared.now.belief.mean);
+    Arc::make_mut(&mut rep.now).prepare(&levels, at);
+
+    let weights = shared.weights();
+    let views = views(rep, &levels);
+    let moments = moments(shared, &views, &levels, &common);
+    let mean: f64 = (0..MODELS).map(|k| weights[k] * moments[k].0).sum();
+    let variance: f64 =
+        (0..MODELS).map(|k| weights[k] * (moments[k].1 + (moments[k].0 - mean).powi(2))).sum();
+    let site = logistic::site(mean, variance, deal.won);
+    shared.note(&moments.map(|(mean, variance)| logistic::log_chance(mean, variance, deal.won)));
+
+    let update = RepUpdate {
+        features: levels.clone(),
+        at,
+        precision: site.precision,
+        response: site.response,
+    };
+    rep.apply(update, &shared.now.belief.mean);
+    let rest = rest(&weights, &views, &levels, &common, site.precision);
+    shared.apply(rest.update(at, dimension, site.response));
+
+    rep.deals += 1;
+    shared.head.deals += 1;
+    shared.head.ages[age] += 1.0;
+    shared.head.last_at = shared.head.last_at.max(at);
+    let opened_at = at - deal.age.unwrap_or(Span::ZERO).max(Span::ZERO);
+    shared.head.first_at = shared.head.first_at.min(opened_at).max(Timestamp(0));
+    fit(shared, rep, &weights);
+    shared.refit();
+    Observation {
+        features: levels.iter().map(|(feature, _)| *feature).chain(common).collect(),
+        closed_at: at,
+        won: deal.won,
+        precision: site.precision,
+        response: site.response,
+    }
+}
+
+/// Takes back what was learned from a deal.
+///
+/// Directly after `learn` both blocks' effects are as before up to rounding. Later, what is left of
+/// the deal after forgetting is taken back, as far as the beliefs still tell it apart from others.
+/// The record of the models' predictions stays: they were made.
+pub fn unlearn(shared: &mut Block, rep: &mut Block, observation: &Observation) {
+    let (Kind::Shared(shared), Kind::Rep(rep)) = (&mut shared.kind, &mut rep.kind) else {
+        return;
+    };
+    let known = shared.features.len();
+    if observation.features.iter().any(|feature| *feature as usize >= known) {
+        return;
+    }
+    let group = |feature: &u32| (*feature, shared.features.group(*feature) as u8);
+    let split = observation.features.len().saturating_sub(2);
+    let (levels, common) = observation.features.split_at(split);
+    let levels: Vec<(u32, u8)> = levels.iter().map(group).collect();
+    let update = RepUpdate {
+        features: levels.clone(),
+        at: observation.closed_at,
+        precision: -observation.precision,
+        response: observation.response,
+    };
+    rep.apply(update, &shared.now.belief.mean);
+    let weights = shared.weights();
+    let views = views(rep, &levels);
+    let rest = rest(&weights, &views, &levels, common, observation.precision);
+    let mut update = rest.update(observation.closed_at, known, observation.response);
+    update.precision = -update.precision;
+    shared.apply(update);
+    rep.deals = rep.deals.saturating_sub(1);
+    shared.head.deals = shared.head.deals.saturating_sub(1);
+    for feature in common {
+        if let Some(count) =
+            feature.checked_sub(AGE_FIRST).and_then(|age| shared.head.ages.get_mut(age as usize))
+        {
+            *count = (*count - 1.0).max(0.0);
+        }
+    }
+    fit(shared, rep, &weights);
+}
+
+/// The numbers of a deal's levels with their groups, `all` first; new ones are entered.
+fn register(shared: &mut SharedBlock, segment: &Segment) -> Vec<(u32, u8)> {
+    let mut numbers = vec![ALL];
+    for level in &segment.levels {
+        if let Some(name) = shared.features.missing(level) {
+            Arc::make_mut(&mut shared.features).add(&name);
+        }
+        numbers.extend(shared.features.find(level).filter(|number| !numbers.contains(number)));
+    }
+    let group = |number: u32| (number, shared.features.group(number) as u8);
+    numbers.into_iter().map(group).collect()
+}
+
+fn views(rep: &RepBlock, levels: &[(u32, u8)]) -> [View; PACE_COUNT] {
+    std::array::from_fn(|pace| rep.now.view(pace, levels))
+}
+
+/// Mean and variance of the logit by model.
+fn moments(
+    shared: &SharedBlock,
+    views: &[View; PACE_COUNT],
+    levels: &[(u32, u8)],
+    common: &[u32],
+) -> [(f64, f64); MODELS] {
+    std::array::from_fn(|model| {
+        let mut design: Vec<(u32, f64)> = common.iter().map(|number| (*number, 1.0)).collect();
+        let (mut mean, mut variance) = (0.0, 0.0);
+        match model.checked_sub(1) {
+            None => design.extend(levels.iter().map(|(number, _)| (*number, 1.0))),
+            Some(pace) => {
+                design.extend(&views[pace].design);
+                mean += views[pace].offset;
+                variance += views[pace].variance;
+            }
+        }
+        let column = shared.now.column(&design);
+        for (number, factor) in &design {
+            mean += shared.now.belief.mean[*number as usize] * factor;
+            variance += column[*number as usize] * factor;
+        }
+        (mean, variance)
+    })
+}
+
+/// What an observation says about the shared effects when the rep's own are integrated out.
+struct Rest {
+    design: Vec<(u32, f64)>,
+    precision: f64,
+    offset: f64,
+}
+
+fn rest(
+    weights: &[f64; MODELS],
+    views: &[View; PACE_COUNT],
+    levels: &[(u32, u8)],
+    common: &[u32],
+    precision: f64,
+) -> Rest {
+    let mut design: Vec<(u32, f64)> = common.iter().map(|number| (*number, 1.0)).collect();
+    let mut add =
+        |number: u32, factor: f64| match design.iter_mut().find(|(other, _)| *other == number) {
+            Some((_, sum)) => *sum += factor,
+            None => design.push((number, factor)),
+        };
+    levels.iter().for_each(|(number, _)| add(*number, weights[0]));
+    let (mut offset, mut variance) = (0.0, 0.0);
+    for (view, weight) in views.iter().zip(&weights[1..]) {
+        view.design.iter().for_each(|(number, factor)| add(*number, weight * factor));
+        offset += weight * view.offset;
+        variance += weight * view.variance;
+    }
+    Rest { design, precision: 1.0 / (1.0 / precision + variance), offset }
+}
+
+impl Rest {
+    fn update(self, at: Timestamp, dimension: usize, response: f64) -> SharedUpdate {
+        SharedUpdate {
+            at,
+            dimension,
+            design: self.design,
+            precision: self.precision,
+            response: response - self.offset,
+        }
+    }
+}
+
+/// Replaces what the rep adds to the re-fit of the variances.
+fn fit(shared: &mut SharedBlock, rep: &mut RepBlock, weights: &[f64; MODELS]) {
+    let mut fit = super::rep::Fit::default();
+    let differ: f64 = weights[1..].iter().sum();
+    for (pace, weight) in weights[1..].iter().enumerate() {
+        let share = if differ > 0.0 { weight / differ } else { 1.0 / PACE_COUNT as f64 };
+        let deviations = rep.now.deviations(pace, &shared.now.belief.mean);
+        for (slot, (_, group)) in rep.now.slots.iter().enumerate() {
+            let group = usize::from(*group);
+            let left = rep.now.beliefs[pace].variance(slot) / rep.now.variances[group];
+            fit.strength[group] += share * (1.0 - left).clamp(0.0, 1.0);
+            fit.power[group] += share * deviations[slot] * deviations[slot];
+        }
+    }
+    let total = &mut shared.head.fit;
+    for group in 0..super::features::GROUPS_MAX {
+        total.strength[group] += fit.strength[group] - rep.fit.strength[group];
+        total.power[group] += fit.power[group] - rep.fit.power[group];
+    }
+    rep.fit = fit;
+}

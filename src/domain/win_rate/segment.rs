@@ -1,0 +1,139 @@
+//! The segment of a lead or a deal: one level in each dimension of the policy, and the pair of
+//! industry and size.
+
+use crate::domain::input::SegmentFields;
+use crate::domain::policy::{Dimension, SegmentPolicy};
+use crate::domain::text::normalise;
+
+/// Longer texts are cut: a level is a name in the state, not a document.
+const LEVEL_CHARS: usize = 48;
+
+/// Where a lead is: its levels as `dimension=value`, `dimension=` for a value that is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Segment {
+    pub levels: Vec<String>,
+}
+
+/// The segment that the policy sees in these fields. Texts are compared as everywhere else (NFKC,
+/// trimmed, lower case), numbers fall into bands, and what is not known is a level of its own.
+pub fn segment(policy: &SegmentPolicy, fields: &SegmentFields) -> Segment {
+    let mut levels: Vec<String> = Vec::with_capacity(policy.dimensions.len() + 1);
+    for dimension in &policy.dimensions {
+        let level = format!("{}={}", name(dimension), value(policy, dimension, fields));
+        if !levels.contains(&level) {
+            levels.push(level);
+        }
+    }
+    let has = |dimension| policy.dimensions.contains(&dimension);
+    if has(Dimension::Industry) && has(Dimension::Employees) {
+        let industry = value(policy, &Dimension::Industry, fields);
+        let employees = value(policy, &Dimension::Employees, fields);
+        // A pair with an unknown half says nothing that the other half does not say.
+        if !industry.is_empty() && !employees.is_empty() {
+            levels.push(format!("industry+employees={industry}+{employees}"));
+        }
+    }
+    Segment { levels }
+}
+
+fn name(dimension: &Dimension) -> String {
+    match dimension {
+        Dimension::Industry => "industry".to_owned(),
+        Dimension::Employees => "employees".to_owned(),
+        Dimension::State => "state".to_owned(),
+        Dimension::Country => "country".to_owned(),
+        Dimension::PostalCode => "postal_code".to_owned(),
+        Dimension::AnnualRevenue => "annual_revenue".to_owned(),
+        Dimension::Product => "product".to_owned(),
+        Dimension::Source => "source".to_owned(),
+        // An equals sign ends the name of the dimension, so none may be part of it.
+        Dimension::Attribute(key) => format!("attributes.{}", key.replace('=', " ")),
+    }
+}
+
+fn value(policy: &SegmentPolicy, dimension: &Dimension, fields: &SegmentFields) -> String {
+    match dimension {
+        Dimension::Industry => text(&fields.industry),
+        Dimension::Employees => band(&policy.employees, 1, fields.employees),
+        Dimension::State => match text(&fields.state) {
+            state if state.is_empty() => {
+                let country = text(&fields.country);
+                // Marked, for CA is a state and a country.
+                if country.is_empty() { country } else { format!("country {country}") }
+            }
+            state => state,
+        },
+        Dimension::Country => text(&fields.country),
+        // Two characters: a region in most countries, and few enough to learn from.
+        Dimension::PostalCode => text(&fields.postal_code).chars().take(2).collect(),
+        Dimension::AnnualRevenue => band(&policy.annual_revenue, 100, fields.annual_revenue),
+        Dimension::Product => text(&fields.product),
+        Dimension::Source => text(&fields.source),
+        Dimension::Attribute(key) => text(&fields.attributes.get(key).cloned()),
+    }
+}
+
+fn text(value: &Option<String>) -> String {
+    let normal = normalise(value.as_deref().unwrap_or_default());
+    normal.chars().take(LEVEL_CHARS).collect()
+}
+
+/// The band of a number: `<50`, `50-`, `1000-` for the bounds 50 and 1000; a lower bound belongs to
+/// its band. Bounds are in whole units, the number in `scale`ths of one.
+fn band(bounds: &[i64], scale: i64, number: Option<i64>) -> String {
+    let Some(number) = number.filter(|number| *number >= 0) else {
+        return String::new();
+    };
+    let reached = bounds.iter().filter(|bound| number >= bound.saturating_mul(scale));
+    match (reached.max(), bounds.iter().min()) {
+        (Some(bound), _) => format!("{bound}-"),
+        (None, Some(lowest)) => format!("<{lowest}"),
+        (None, None) => "any".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_normalised_and_banded() {
+        let fields = SegmentFields {
+            industry: Some("  Software ".into()),
+            employees: Some(50),
+            country: Some("DE".into()),
+            annual_revenue: Some(999_999_999),
+            source: Some("Web".into()),
+            ..SegmentFields::default()
+        };
+        let levels = segment(&SegmentPolicy::default(), &fields).levels;
+        let expected = [
+            "industry=software",
+            "employees=50-",
+            "state=country de",
+            "annual_revenue=<10000000",
+            "product=",
+            "source=web",
+            "industry+employees=software+50-",
+        ];
+        assert_eq!(levels, expected);
+    }
+
+    #[test]
+    fn absurd_fields_have_a_segment() {
+        let fields = SegmentFields {
+            industry: Some("x=".repeat(10_000)),
+            employees: Some(-5),
+            annual_revenue: Some(i64::MAX),
+            ..SegmentFields::default()
+        };
+        let mut policy = SegmentPolicy { employees: Vec::new(), ..SegmentPolicy::default() };
+        policy.annual_revenue = vec![i64::MAX, 0];
+        let levels = segment(&policy, &fields).levels;
+        assert!(levels.iter().all(|level| level.chars().count() < 100));
+        assert_eq!(levels[1], "employees=");
+        assert_eq!(segment(&policy, &SegmentFields::default()).levels.len(), 6);
+        policy.dimensions.clear();
+        assert!(segment(&policy, &fields).levels.is_empty());
+    }
+}

@@ -1,0 +1,242 @@
+//! What a domain's reps have in common: the shared effects, the dictionary, the variances between
+//! reps, and the record of how well each model predicted.
+
+use std::sync::Arc;
+
+use super::features::{
+    AGE_BUCKETS, ALL, FEATURES_MAX, Features, GROUP_AGE, GROUP_ALL, GROUP_TENURE, GROUPS_MAX,
+};
+use super::gaussian::Gaussian;
+use super::image::{Part, shared_base};
+use super::rep::{Fit, PACE_COUNT, PENDING_MAX, bounded};
+use crate::domain::time::{Span, Timestamp};
+
+/// The models that are mixed: reps do not differ, then one for each pace of forgetting.
+pub(super) const MODELS: usize = 1 + PACE_COUNT;
+
+/// What is believed before the first deal: one in five is won.
+const BASE_LOGIT: f64 = -1.386_294_361_119_890_6;
+/// Variances of the shared effects: all, tenure, age, any dimension.
+const SHARED_VARIANCES: [f64; 4] = [1.0, 0.1, 0.5, 0.15];
+/// Starting variances of a rep's own effects: all, any dimension, the pair.
+const REP_ALL: f64 = 0.06;
+const REP_LEVEL: f64 = 0.02;
+/// The starting values count as so many effects in the re-fit.
+const PSEUDO_EFFECTS: f64 = 4.0;
+/// Deals between two re-fits.
+const REFIT_DEALS: u64 = 50;
+/// Time constants of the shared effects, in days: all, the others.
+const SHARED_DAYS: [f64; 2] = [500.0, 2000.0];
+/// What is left of a model's record after each deal.
+const RECORD_KEEP: f64 = 0.998;
+const STEP: Span = Span::from_days(1);
+const DAY_MS: f64 = 86_400_000.0;
+
+/// One observation as the shared effects see it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct SharedUpdate {
+    pub(super) at: Timestamp,
+    /// Features known then.
+    pub(super) dimension: usize,
+    pub(super) design: Vec<(u32, f64)>,
+    pub(super) precision: f64,
+    pub(super) response: f64,
+}
+
+/// The shared effects.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Effects {
+    pub(super) at: Timestamp,
+    pub(super) belief: Gaussian,
+}
+
+/// The shared block.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct SharedBlock {
+    pub(super) features: Arc<Features>,
+    pub(super) base: Arc<Part>,
+    pub(super) pending: Vec<SharedUpdate>,
+    pub(super) now: Arc<Effects>,
+    /// Small, and written every time.
+    pub(super) head: Head,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Head {
+    pub(super) deals: u64,
+    /// Since the last re-fit.
+    pub(super) fresh: u64,
+    /// The earliest opening and the latest close seen.
+    pub(super) first_at: Timestamp,
+    pub(super) last_at: Timestamp,
+    /// By group: how much reps differ.
+    pub(super) variances: [f64; GROUPS_MAX],
+    /// Sum over the reps.
+    pub(super) fit: Fit,
+    /// Discounted logarithm of what each model gave to the outcomes, the best = 0.
+    pub(super) record: [f64; MODELS],
+    /// Log Bayes factor of "reps differ" against "they do not".
+    pub(super) factor: f64,
+    /// Deals by age at close.
+    pub(super) ages: [f64; AGE_BUCKETS],
+}
+
+impl Effects {
+    /// Gives every known feature an effect and brings the effects to the time of an observation.
+    pub(super) fn prepare(&mut self, features: &Features, dimension: usize, at: Timestamp) {
+        while self.belief.len() < dimension.min(features.len()) {
+            let number = self.belief.len() as u32;
+            let mean = if number == ALL { BASE_LOGIT } else { 0.0 };
+            self.belief.push(mean, prior_variance(features.group(number)));
+        }
+        let elapsed = at.since(self.at);
+        if elapsed >= STEP {
+            self.forget(features, elapsed);
+            self.at = at;
+        }
+    }
+
+    fn forget(&mut self, features: &Features, elapsed: Span) {
+        let days = elapsed.0 as f64 / DAY_MS;
+        let kept = SHARED_DAYS.map(|constant| libm::exp(-days / constant));
+        let (mut keep, mut prior) = ([0.0; FEATURES_MAX], [0.0; FEATURES_MAX]);
+        for number in 0..self.belief.len() {
+            let group = features.group(number as u32);
+            keep[number] = kept[usize::from(group != GROUP_ALL)];
+            prior[number] = prior_variance(group);
+            // The base rate has no value that it returns to.
+            if number as u32 != ALL {
+                self.belief.mean[number] *= keep[number];
+            }
+        }
+        let known = self.belief.len();
+        self.belief.relax(&keep[..known], &prior[..known]);
+    }
+
+    /// Covariances of the effects with a combination of them.
+    pub(super) fn column(&self, design: &[(u32, f64)]) -> Vec<f64> {
+        let mut column = vec![0.0; self.belief.len()];
+        for (feature, factor) in design {
+            self.belief.add_column(*feature as usize, *factor, &mut column);
+        }
+        column
+    }
+
+    pub(super) fn mean(&self, design: &[(u32, f64)]) -> f64 {
+        design.iter().map(|(feature, factor)| self.belief.mean[*feature as usize] * factor).sum()
+    }
+
+    /// Takes in one observation; the same in life and at restore.
+    pub(super) fn apply(&mut self, features: &Features, update: &SharedUpdate) {
+        self.prepare(features, update.dimension, update.at);
+        let column = self.column(&update.design);
+        let variance: f64 =
+            update.design.iter().map(|(feature, factor)| column[*feature as usize] * factor).sum();
+        let precision = bounded(update.precision, variance);
+        let gain = precision / (1.0 + precision * variance);
+        let shift = gain * (update.response - self.mean(&update.design));
+        self.belief.absorb(&column, gain, shift);
+    }
+}
+
+/// The variance of a shared effect before any deal.
+pub(super) fn prior_variance(group: usize) -> f64 {
+    match group {
+        GROUP_ALL => SHARED_VARIANCES[0],
+        GROUP_TENURE => SHARED_VARIANCES[1],
+        GROUP_AGE => SHARED_VARIANCES[2],
+        _ => SHARED_VARIANCES[3],
+    }
+}
+
+/// The variance of a rep's own effect before any re-fit.
+pub(super) fn start_variances() -> [f64; GROUPS_MAX] {
+    let mut variances = [REP_LEVEL; GROUPS_MAX];
+    variances[GROUP_ALL] = REP_ALL;
+    variances
+}
+
+impl SharedBlock {
+    pub(super) fn new(at: Timestamp) -> SharedBlock {
+        let features = Features::new();
+        let mut effects = Effects { at, belief: Gaussian::default() };
+        effects.prepare(&features, features.len(), at);
+        SharedBlock {
+            base: Arc::new(shared_base(&features, &effects)),
+            features: Arc::new(features),
+            pending: Vec::new(),
+            now: Arc::new(effects),
+            head: Head {
+                deals: 0,
+                fresh: 0,
+                first_at: at,
+                last_at: at,
+                variances: start_variances(),
+                fit: Fit::default(),
+                record: [0.0; MODELS],
+                factor: 0.0,
+                ages: [0.0; AGE_BUCKETS],
+            },
+        }
+    }
+
+    /// The block as it was written: the updates re-applied in order.
+    pub(super) fn restored(
+        base: Arc<Part>,
+        features: Features,
+        mut now: Effects,
+        pending: Vec<SharedUpdate>,
+        head: Head,
+    ) -> SharedBlock {
+        pending.iter().for_each(|update| now.apply(&features, update));
+        let features = Arc::new(features);
+        SharedBlock { features, base, pending, now: Arc::new(now), head }
+    }
+
+    pub(super) fn apply(&mut self, update: SharedUpdate) {
+        Arc::make_mut(&mut self.now).apply(&self.features, &update);
+        self.pending.push(update);
+        if self.pending.len() >= PENDING_MAX {
+            self.base = Arc::new(shared_base(&self.features, &self.now));
+            self.pending.clear();
+        }
+    }
+
+    /// The share of each model in the mixture.
+    pub(super) fn weights(&self) -> [f64; MODELS] {
+        let mut weights = self.head.record.map(libm::exp);
+        let total: f64 = weights.iter().sum();
+        weights.iter_mut().for_each(|weight| *weight /= total);
+        weights
+    }
+
+    /// Notes how well each model predicted an outcome: logarithms of the chance that each gave it.
+    pub(super) fn note(&mut self, chances: &[f64; MODELS]) {
+        let weights = self.weights();
+        let differ: f64 = weights[1..].iter().sum();
+        let mixed: f64 = (1..MODELS).map(|k| weights[k] / differ * libm::exp(chances[k])).sum();
+        let head = &mut self.head;
+        head.factor += libm::log(mixed) - chances[0];
+        for (record, chance) in head.record.iter_mut().zip(chances) {
+            *record = *record * RECORD_KEEP + chance;
+        }
+        let best = head.record.iter().copied().fold(f64::MIN, f64::max);
+        // The floor keeps every model able to come back.
+        head.record.iter_mut().for_each(|record| *record = (*record - best).max(-20.0));
+    }
+
+    /// Re-fits the variances between reps to what has been seen (MacKay's fixed point), now and then.
+    pub(super) fn refit(&mut self) {
+        self.head.fresh += 1;
+        if self.head.fresh < REFIT_DEALS {
+            return;
+        }
+        self.head.fresh = 0;
+        let start = start_variances();
+        for (group, variance) in self.head.variances.iter_mut().enumerate() {
+            let power = self.head.fit.power[group].max(0.0) + PSEUDO_EFFECTS * start[group];
+            let strength = self.head.fit.strength[group].max(0.0) + PSEUDO_EFFECTS;
+            *variance = (power / strength).clamp(1e-4, 1.0);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The estimator as a whole: sane without data, right with data, the same after a restore.
+
+use super::*;
+use crate::domain::time::{Span, Timestamp};
+
+const DAY: i64 = 86_400_000;
+
+/// Draws that repeat: SplitMix64.
+struct Draws(u64);
+
+impl Draws {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+fn some_segment(draws: &mut Draws) -> Segment {
+    let industry = draws.below(8);
+    let size = draws.below(3);
+    Segment {
+        levels: vec![
+            format!("industry={industry}"),
+            format!("employees={size}"),
+            format!("source={}", draws.below(5)),
+            format!("industry+employees={industry}+{size}"),
+        ],
+    }
+}
+
+/// Twelve reps; number `r` wins with chance 0.1 + 0.03 r.
+fn team(deals: usize, seed: u64) -> (Block, Vec<Block>) {
+    let mut draws = Draws(seed);
+    let (mut shared, mut reps) = (Block::default(), vec![Block::default(); 12]);
+    for deal in 0..deals {
+        let rep = draws.below(12) as usize;
+        let segment = some_segment(&mut draws);
+        let won = draws.unit() < 0.1 + 0.03 * rep as f64;
+        let deal = Deal {
+            segment: &segment,
+            won,
+            closed_at: Timestamp(1_700_000_000_000 + deal as i64 * DAY / 20),
+            age: Some(Span(draws.below(60) as i64 * DAY)),
+            tenure: Some(Span::from_days(1_000)),
+        };
+        learn(&mut shared, &mut reps[rep], &deal);
+    }
+    (shared, reps)
+}
+
+fn check(estimate: &Estimate) {
+    let Estimate { mean, low, high, moved, deviation, .. } = *estimate;
+    assert!(0.0 < low && low <= mean && mean <= high && high < 1.0, "{estimate:?}");
+    assert!((0.0..=1.0).contains(&moved) && deviation >= 0.0, "{estimate:?}");
+}
+
+#[test]
+fn without_deals_one_in_five() {
+    let segment = some_segment(&mut Draws(1));
+    let estimate = predict(None, None, &segment, None);
+    check(&estimate);
+    assert!((0.15..0.3).contains(&estimate.mean) && estimate.high - estimate.low > 0.3);
+    assert_eq!((estimate.deals, estimate.moved), (0, 0.0));
+    assert!(evidence(None, &[estimate]).thin);
+}
+
+#[test]
+fn learns_who_wins() {
+    let (shared, reps) = team(4_000, 7);
+    let segment = some_segment(&mut Draws(5));
+    let query = Query::new(Some(&shared), &segment);
+    let estimates: Vec<Estimate> =
+        reps.iter().map(|rep| query.estimate(Some(rep), Some(Span::from_days(1_000)))).collect();
+    estimates.iter().for_each(check);
+    assert!(estimates[11].mean > estimates[0].mean + 0.15, "{estimates:?}");
+    let carried = evidence(Some(&shared), &estimates);
+    assert!(!carried.thin && carried.factor > 20.0, "{carried:?}");
+    let unknown = query.estimate(None, None);
+    check(&unknown);
+    assert!((0.15..0.4).contains(&unknown.mean));
+}
+
+#[test]
+fn restores_bit_for_bit_and_goes_on_the_same() {
+    let (shared, reps) = team(700, 3);
+    for block in reps.iter().chain([&shared, &Block::default()]) {
+        let restored = Block::restore(&block.image()).unwrap();
+        assert!(&restored == block && restored.image() == block.image());
+    }
+    let (mut one, mut other) = (shared.clone(), Block::restore(&shared.image()).unwrap());
+    let (mut rep, mut twin) = (reps[0].clone(), Block::restore(&reps[0].image()).unwrap());
+    let mut draws = Draws(11);
+    for step in 0..200 {
+        let segment = some_segment(&mut draws);
+        let deal = Deal {
+            segment: &segment,
+            won: step % 3 == 0,
+            closed_at: Timestamp(1_710_000_000_000 + step * DAY),
+            age: None,
+            tenure: None,
+        };
+        learn(&mut one, &mut rep, &deal);
+        learn(&mut other, &mut twin, &deal);
+        twin = Block::restore(&twin.image()).unwrap();
+    }
+    assert!(rep == twin && one == other);
+}
+
+#[test]
+fn a_broken_image_is_refused() {
+    let (shared, reps) = team(300, 3);
+    for block in [&shared, &reps[0]] {
+        let whole = block.image();
+        for cut in 0..whole.head.numbers.len() {
+            let mut image = whole.clone();
+            image.head.numbers.truncate(cut);
+            assert!(Block::restore(&image).is_none());
+        }
+        let mut image = whole.clone();
+        image.head.numbers[1] = f64::NAN;
+        assert!(Block::restore(&image).is_none());
+    }
+}
+
+#[test]
+fn a_deal_is_taken_back() {
+    // So many that the record, which stays, no longer weighs.
+    let (mut shared, mut reps) = team(2_000, 9);
+    let segment = some_segment(&mut Draws(5));
+    let ask = |shared: &Block, rep: &Block| predict(Some(shared), Some(rep), &segment, None);
+    let closed_at = Timestamp(1_700_000_000_000 + 101 * DAY);
+    let deal = Deal { segment: &segment, won: true, closed_at, age: None, tenure: None };
+    // The first deal of a day also forgets; that is not taken back.
+    learn(&mut shared, &mut reps[2], &deal);
+    let before = ask(&shared, &reps[2]);
+    let observation = learn(&mut shared, &mut reps[2], &deal);
+    let after = ask(&shared, &reps[2]);
+    assert!(after.mean > before.mean + 0.001);
+    unlearn(&mut shared, &mut reps[2], &observation);
+    let again = ask(&shared, &reps[2]);
+    assert!((again.mean - before.mean).abs() < 2e-4, "{before:?} {again:?}");
+    assert_eq!(again.deals, before.deals);
+    for _ in 0..100 {
+        unlearn(&mut shared, &mut reps[2], &observation);
+        check(&ask(&shared, &reps[2]));
+    }
+}
+
+#[test]
+fn absurd_deals_leave_sane_estimates() {
+    let mut draws = Draws(23);
+    let (mut shared, mut reps) = (Block::default(), vec![Block::default(); 3]);
+    for step in 0..3_000_u64 {
+        let levels = (0..draws.below(30)).map(|at| format!("d{at}={}", draws.below(1_000)));
+        let segment = Segment { levels: levels.collect() };
+        let extremes = [i64::MIN, -1, 0, DAY, i64::MAX];
+        let deal = Deal {
+            segment: &segment,
+            won: step % 7 == 0,
+            closed_at: Timestamp(extremes[draws.below(5) as usize] / 1_000),
+            age: Some(Span(extremes[draws.below(5) as usize])),
+            tenure: Some(Span(extremes[draws.below(5) as usize])),
+        };
+        let rep = &mut reps[draws.below(3) as usize];
+        let observation = learn(&mut shared, rep, &deal);
+        check(&predict(Some(&shared), Some(rep), &segment, None));
+        if step % 5 == 0 {
+            unlearn(&mut shared, rep, &observation);
+        }
+    }
+    reps.iter().chain([&shared]).for_each(|block| {
+        assert!(Block::restore(&block.image()).as_ref() == Some(block));
+    });
+}
