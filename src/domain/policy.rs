@@ -265,25 +265,29 @@ impl Default for SegmentPolicy {
 }
 
 impl SlaClass {
-    /// A step at a share of the target, with the action's default recipients.
-    fn at(target: Span, share: f64, action: SlaAction) -> SlaStep {
-        let after = Span::from_millis((target.0 as f64 * share).round() as i64);
-        SlaStep { after, action, to: Vec::new() }
+    /// A share of the target, to the millisecond, at least one.
+    pub fn share(target: Span, share: f64) -> Span {
+        Span::from_millis(((target.0 as f64 * share).round() as i64).max(1))
+    }
+
+    /// Remind at half of the target, escalate at it, reassign at one and a half.
+    pub fn default_steps(target: Span) -> Vec<SlaStep> {
+        let step = |share, action| {
+            let after = SlaClass::share(target, share);
+            SlaStep { after, action, to: Vec::new() }
+        };
+        vec![
+            step(0.5, SlaAction::Remind),
+            step(1.0, SlaAction::Escalate),
+            step(1.5, SlaAction::Reassign),
+        ]
     }
 }
 
 impl Default for SlaClass {
     fn default() -> SlaClass {
         let target = Span::from_secs(300);
-        SlaClass {
-            clock: SlaClock::Wall,
-            target,
-            steps: vec![
-                SlaClass::at(target, 0.5, SlaAction::Remind),
-                SlaClass::at(target, 1.0, SlaAction::Escalate),
-                SlaClass::at(target, 1.5, SlaAction::Reassign),
-            ],
-        }
+        SlaClass { clock: SlaClock::Wall, target, steps: SlaClass::default_steps(target) }
     }
 }
 
