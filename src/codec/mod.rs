@@ -7,6 +7,7 @@
 
 mod condition;
 pub mod error;
+pub mod image;
 pub mod json;
 pub mod policy;
 

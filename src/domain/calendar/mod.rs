@@ -50,7 +50,9 @@ mod tests;
 pub use self::open_time::Clock;
 pub use self::span::{DaySpan, SpanError, parse_date};
 pub use self::text::CalendarText;
-pub use self::zone::{Zone, ZoneError, day_start, next_day_start, next_week_start, week_start};
+pub use self::zone::{
+    Zone, ZoneError, day_start, next_day_start, next_week_start, week_start, zone_data_version,
+};
 
 /// Opening hours in a zone. Cheap to clone; equal if their definitions are.
 #[derive(Clone)]

