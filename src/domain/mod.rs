@@ -30,6 +30,8 @@ pub mod text;
 pub mod time;
 pub mod timer;
 mod timers_of;
+mod view;
+pub use view::RepView;
 pub mod win_rate;
 
 #[cfg(test)]

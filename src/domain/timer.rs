@@ -6,7 +6,7 @@ use super::time::Timestamp;
 /// A timer by what it is about. Timers at the same instant fire in the order of this type: kind
 /// first, then domain, id, assignment and step. It is derived from an entity's image and never
 /// stored, so a restore arms the very same timers.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimerKey {
     pub kind: TimerKind,
     pub domain: DomainId,
@@ -17,7 +17,7 @@ pub struct TimerKey {
 }
 
 /// In firing order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TimerKind {
     /// A territory, or a policy, begins or ends to be valid.
     Validity,

@@ -133,6 +133,17 @@ impl Merge {
         self.lanes.iter().all(Lane::caught_up)
     }
 
+    /// Whether a topic's end is still to be told, and telling it would change what goes next.
+    pub fn awaits_end(&self, topic: Topic) -> bool {
+        let lane = &self.lanes[topic.index()];
+        !lane.paused && (lane.until.is_some() || lane.behind)
+    }
+
+    /// The topics whose parts are paused.
+    pub fn paused(&self) -> impl Iterator<Item = Topic> {
+        Topic::ALL.into_iter().filter(|topic| self.lanes[topic.index()].paused)
+    }
+
     /// Records that wait.
     pub fn waiting(&self) -> usize {
         self.lanes.iter().map(|lane| lane.queue.len()).sum()

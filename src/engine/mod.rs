@@ -1,6 +1,13 @@
 //! The protocol of a batch: records and due timers in, one transaction out, memory and log in step.
 
+mod batch;
 pub mod merge;
 pub mod partition;
 pub mod ports;
 pub mod report;
+mod restore;
+pub mod shard;
+pub mod timers;
+pub mod transaction;
+pub mod wire;
+pub mod worker;

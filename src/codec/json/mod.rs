@@ -21,6 +21,7 @@ mod tests;
 use serde_json::Value;
 
 pub use names::Named;
+pub use number::millis;
 pub use published::{decode_assigned, decode_breached, encode_assigned, encode_breached};
 pub use reference::sha256_hex;
 pub use text::parse;

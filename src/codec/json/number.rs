@@ -22,7 +22,7 @@ pub(super) fn whole(number: &Number) -> Option<i128> {
 }
 
 /// An instant in milliseconds: a whole number, or RFC 3339 text.
-pub(super) fn millis(value: &Value) -> Option<i128> {
+pub fn millis(value: &Value) -> Option<i128> {
     match value {
         Value::Number(number) => whole(number),
         Value::String(text) => Timestamp::parse_rfc3339(text).map(|at| i128::from(at.0)),

@@ -1,0 +1,303 @@
+//! One batch: inputs in their order until a limit, what they say sent as it is decided, images at the end,
+//! and the ending of it in memory.
+
+use std::time::Duration;
+
+use super::merge::{Flow, Next, Order};
+use super::partition::partition_of;
+use super::ports::{Clock, Failure, Log, Outgoing, Part, Record, Result};
+use super::report::{BatchReport, Ending, Observer};
+use super::shard::Said;
+use super::transaction::{Phase, Step};
+use super::worker::Worker;
+use crate::codec::error::{Error, reason};
+use crate::domain::fact::Fact;
+use crate::domain::input::Topic;
+use crate::domain::time::Timestamp;
+
+/// Inputs of one shard before the next shard has its turn.
+const SLICE: usize = 64;
+
+impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
+    /// Takes inputs of all shards in turn until none may go or the batch is full.
+    pub(super) fn work(&mut self, now: Timestamp) -> Result<()> {
+        self.busy = false;
+        self.report.now = self.report.now.max(now);
+        let shards: Vec<i32> = self.seats.keys().copied().collect();
+        if shards.is_empty() {
+            return Ok(());
+        }
+        self.rotation = (self.rotation + 1) % shards.len();
+        let mut idle = 0;
+        for shard in shards.iter().cycle().skip(self.rotation) {
+            let taken = self.slice(*shard, now)?;
+            idle = if taken == 0 { idle + 1 } else { 0 };
+            if idle == shards.len() {
+                return Ok(());
+            }
+            if self.is_full() {
+                self.busy = true;
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn is_full(&mut self) -> bool {
+        let transaction = &self.transaction;
+        let settings = &self.settings;
+        if transaction.phase() != Phase::Open {
+            return false;
+        }
+        transaction.records >= settings.most_records
+            || transaction.bytes >= settings.most_bytes
+            || self.clock.now().since(transaction.opened_at) >= settings.work
+    }
+
+    /// Some inputs of one shard; how many.
+    fn slice(&mut self, shard: i32, now: Timestamp) -> Result<usize> {
+        for taken in 0..SLICE {
+            let Some(seat) = self.seats.get_mut(&shard) else { return Ok(taken) };
+            let now = if self.settings.order == Order::Wall { seat.shard.at(now) } else { now };
+            let due = seat.shard.next_deadline();
+            match seat.merge.next(now, due) {
+                Next::Nothing => return Ok(taken),
+                Next::Doubt => self.doubt(shard, now)?,
+                Next::Timer => self.fire(shard, now, due.unwrap_or(now))?,
+                Next::Record(topic) => {
+                    if !topic.is_reference() && seat.guard {
+                        self.check_start(shard, now)?;
+                        continue;
+                    }
+                    self.feed(shard, topic, now)?;
+                }
+            }
+        }
+        Ok(SLICE)
+    }
+
+    pub(super) fn begin(&mut self) -> Result<()> {
+        if self.transaction.phase() == Phase::Closed {
+            let (now, started) = (self.clock.now(), self.clock.monotonic());
+            self.log.begin()?;
+            self.transaction.open(now, started);
+        }
+        Ok(())
+    }
+
+    fn fire(&mut self, shard: i32, now: Timestamp, due_at: Timestamp) -> Result<()> {
+        self.begin()?;
+        let now = if self.settings.order == Order::Wall { now } else { due_at };
+        let Some(seat) = self.seats.get_mut(&shard) else { return Ok(()) };
+        let started = self.clock.monotonic();
+        let Some(fired) = seat.shard.fire(now) else { return Ok(()) };
+        // A timer has no record that could be set aside.
+        let panicked = |_| Failure::Fatal("deciding a timer panicked".to_owned());
+        let (fired, said) = fired.map_err(panicked)?;
+        self.report.decided_in += self.clock.monotonic().saturating_sub(started);
+        self.report.fired.push(fired);
+        self.transaction.records += 1;
+        self.publish(said, None)
+    }
+
+    fn feed(&mut self, shard: i32, topic: Topic, now: Timestamp) -> Result<()> {
+        self.begin()?;
+        let Some(seat) = self.seats.get_mut(&shard) else { return Ok(()) };
+        let Some((record, flow)) = seat.merge.take(topic) else { return Ok(()) };
+        if flow == Some(Flow::Resume) {
+            self.log.resume(record.part)?;
+        }
+        let Some(seat) = self.seats.get_mut(&shard) else { return Ok(()) };
+        let now = if self.settings.order == Order::Wall { now } else { record.timestamp };
+        let now = seat.shard.at(now);
+        seat.shard.pass(&record);
+        self.report.consumed[topic.index()] += 1;
+        self.transaction.records += 1;
+        self.transaction.bytes += record.bytes();
+        let started = self.clock.monotonic();
+        let misplaced = misplaced(&record, self.settings.partitions);
+        let decoded = match misplaced {
+            Some(error) => Err(error),
+            None if self.panicked.contains(&(record.part, record.offset)) => {
+                Err(Error::new(reason::PROCESSOR_PANIC, "value", "deciding it panicked"))
+            }
+            None => self.wire.decode(&record, now),
+        };
+        let (domain, input) = match decoded {
+            Ok(decoded) => decoded,
+            Err(error) => return self.set_aside(&record, &error, now),
+        };
+        let said = seat.shard.feed(&record, domain, input, now);
+        self.report.decided_in += self.clock.monotonic().saturating_sub(started);
+        match said {
+            Ok(said) => self.publish(said, Some(&record)),
+            Err(_) => {
+                self.panicked.insert((record.part, record.offset));
+                Err(Failure::Abort("deciding a record panicked".to_owned()))
+            }
+        }
+    }
+
+    /// A poison record goes to the dead letters.
+    fn set_aside(&mut self, record: &Record, error: &Error, now: Timestamp) -> Result<()> {
+        self.report.poison.push((record.part.topic, error.reason));
+        let letter = self.wire.dead_letter(record, error, now);
+        self.send(letter)
+    }
+
+    /// Sends what a decision said, as it is decided.
+    fn publish(&mut self, said: Said, record: Option<&Record>) -> Result<()> {
+        self.report.armed += said.moved.armed;
+        self.report.cancelled += said.moved.cancelled;
+        for fact in said.facts {
+            if let (Fact::Rejected(rejection), Some(record)) = (&fact, record) {
+                let error = Error::new(rejection.reason, rejection.field.clone(), "refused");
+                let letter = self.wire.dead_letter(record, &error, said.now);
+                self.send(letter)?;
+            } else if let Some(outgoing) = self.wire.published(&fact, said.now) {
+                self.send(outgoing)?;
+            }
+            self.report.facts.push(fact);
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, outgoing: Outgoing) -> Result<()> {
+        self.transaction.bytes += outgoing.value.as_ref().map_or(0, Vec::len);
+        self.log.send(outgoing)
+    }
+
+    /// The images of what the batch touched, the offsets, and the commit.
+    pub(super) fn write_and_commit(&mut self) -> Result<()> {
+        let touched = self.touched();
+        let mut offsets = Vec::new();
+        for shard in &touched {
+            self.write_images(*shard)?;
+            offsets.extend(self.offsets(*shard));
+        }
+        if !self.log.owns(&touched) {
+            return Err(Failure::Abort("a shard of the batch is not ours any more".to_owned()));
+        }
+        if offsets.is_empty() {
+            // A transaction without offsets would not be fenced.
+            return Err(Failure::Abort("nothing to commit".to_owned()));
+        }
+        self.log.send_offsets(&offsets)?;
+        self.transaction.step(Step::SendOffsets);
+        self.log.commit()?;
+        self.transaction.step(Step::Commit);
+        self.keep(&touched);
+        self.tell(Ending::Committed);
+        Ok(())
+    }
+
+    fn write_images(&mut self, shard: i32) -> Result<()> {
+        let Some(seat) = self.seats.get_mut(&shard) else { return Ok(()) };
+        let changes = seat.shard.changes();
+        let now = seat.shard.mark().time.max(self.report.now);
+        let (images, digest) = self.wire.images(shard, &changes, seat.shard.mark().digest, now);
+        seat.shard.seal(digest);
+        let mark = self.wire.mark(shard, seat.shard.mark(), self.settings.partitions, now);
+        for image in images.into_iter().chain([mark]) {
+            self.log.send(image)?;
+        }
+        self.report.changes.push((shard, changes));
+        Ok(())
+    }
+
+    /// The offsets to commit for a shard: never none, `lead-created` always; all inputs once.
+    fn offsets(&self, shard: i32) -> Vec<(Part, i64, String)> {
+        let Some(seat) = self.seats.get(&shard) else { return Vec::new() };
+        let (mark, before) = (seat.shard.mark(), seat.shard.committed());
+        let metadata = mark.metadata();
+        let named = Topic::ALL.into_iter().filter(|topic| {
+            let moved = mark.next[topic.index()] != before.next[topic.index()];
+            seat.first || moved || *topic == Topic::LeadCreated
+        });
+        let offset = |topic: Topic| {
+            let next = mark.next[topic.index()];
+            let next = if next < 0 { seat.start[topic.index()] } else { next };
+            (Part { topic, shard }, next, metadata.clone())
+        };
+        named.map(offset).collect()
+    }
+
+    /// The shards that the batch has something of.
+    pub(super) fn touched(&self) -> Vec<i32> {
+        let touched = self.seats.iter().filter(|(_, seat)| seat.shard.touched());
+        touched.map(|(shard, _)| *shard).collect()
+    }
+
+    /// The batch stands.
+    pub(super) fn keep(&mut self, shards: &[i32]) {
+        for shard in shards {
+            if let Some(seat) = self.seats.get_mut(shard) {
+                seat.shard.commit();
+                seat.metadata = seat.shard.mark().metadata();
+                seat.first = false;
+            }
+        }
+        self.panicked.clear();
+    }
+
+    /// The batch never was: memory as before it, and the inputs again, but of shards that are `gone`.
+    pub(super) fn undo(&mut self, ending: Ending, gone: &[i32]) {
+        for shard in self.touched() {
+            self.undo_shard(shard, gone.contains(&shard));
+        }
+        self.tell(ending);
+    }
+
+    pub(super) fn undo_shard(&mut self, shard: i32, gone: bool) {
+        let Some(seat) = self.seats.get_mut(&shard) else { return };
+        let read = seat.shard.mark().next;
+        seat.shard.rollback();
+        let back = seat.shard.mark().next;
+        if gone {
+            return;
+        }
+        let mut to = Vec::new();
+        let mut resumed = Vec::new();
+        for topic in
+            Topic::ALL.into_iter().filter(|topic| read[topic.index()] != back[topic.index()])
+        {
+            let part = Part { topic, shard };
+            let next = back[topic.index()];
+            let offset = if next < 0 { seat.start[topic.index()] } else { next };
+            to.push((part, offset));
+            resumed.extend(seat.merge.rewind(topic, offset).map(|_| part));
+        }
+        self.drop_events(&to);
+        let sought = self.log.seek(&to);
+        let sought = resumed.into_iter().fold(sought, |done, part| done.and(self.log.resume(part)));
+        if sought.is_err() {
+            // A gap would be worse than a restore.
+            self.vacate(shard);
+        }
+    }
+
+    /// Tells the observer how the batch ended.
+    pub(super) fn tell(&mut self, ending: Ending) {
+        let mut report = std::mem::take(&mut self.report);
+        let nothing = report.consumed == [0; 9] && report.fired.is_empty();
+        if nothing && !self.transaction.recreated {
+            return;
+        }
+        if !matches!(ending, Ending::Committed | Ending::UnknownCommitted) {
+            report = BatchReport { now: report.now, ..BatchReport::default() };
+        }
+        report.ending = ending;
+        report.recreated = std::mem::take(&mut self.transaction.recreated);
+        let took = self.clock.monotonic().saturating_sub(self.transaction.started);
+        report.transaction_took = took.min(Duration::from_secs(3_600));
+        self.observer.batch(report);
+    }
+}
+
+/// A record in a partition that its key does not hash to would part leads from their territories.
+fn misplaced(record: &Record, partitions: i32) -> Option<Error> {
+    let key = record.key.as_ref()?;
+    let home = partition_of(key, partitions);
+    let detail = "the key belongs to another partition: set the producer's partitioner to murmur2";
+    (home != record.part.shard).then(|| Error::new(reason::KEY_PARTITION, "key", detail))
+}
