@@ -1,5 +1,6 @@
 //! Gives every Salesforce lead to the right rep at once, and holds the rep to answering in time.
 
+pub mod cli;
 pub mod codec;
 #[cfg(feature = "edge")]
 pub mod config;

@@ -1,0 +1,88 @@
+//! The command line: parse, dispatch, exit code. Data on standard output, faults on standard error.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use super::pipe::{PolicyFile, pipe};
+
+/// How a command ends: 0 clean, 64 usage, 70 our fault, 75 try again, 78 configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    Clean = 0,
+    Usage = 64,
+    Temporary = 75,
+    Config = 78,
+}
+
+/// Gives every Salesforce lead to the right rep at once, and holds the rep to answering in time.
+#[derive(Debug, Parser)]
+#[command(name = "lead-router", version, arg_required_else_help = true)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The router as a filter: JSON lines in, JSON lines out, on virtual time.
+    Pipe {
+        /// A policy (TOML) for every domain from the start.
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+    },
+}
+
+/// Parses the command line and does what it says.
+pub fn main() -> ExitCode {
+    let exit = match Line::try_parse() {
+        Ok(line) => run(line.command),
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Clean };
+            // Where the text cannot be written, the exit code still tells.
+            let _ = error.print();
+            exit
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn run(command: Command) -> Exit {
+    match command {
+        Command::Pipe { policy } => match policy.as_deref().map(read_policy).transpose() {
+            Ok(policy) => run_pipe(policy),
+            Err(exit) => exit,
+        },
+    }
+}
+
+fn run_pipe(policy: Option<PolicyFile>) -> Exit {
+    let output = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    match pipe(io::stdin().lock(), output, policy) {
+        Ok(()) => Exit::Clean,
+        // Whoever read our answers has gone: that is how a filter ends early.
+        Err(fault) if fault.kind() == io::ErrorKind::BrokenPipe => Exit::Clean,
+        Err(fault) => {
+            eprintln!("lead-router: failed to read or write a line: {fault}");
+            Exit::Temporary
+        }
+    }
+}
+
+fn read_policy(path: &Path) -> Result<PolicyFile, Exit> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path).map_err(|fault| {
+        eprintln!("lead-router: failed to read {name}: {fault}");
+        Exit::Config
+    })?;
+    PolicyFile::parse(&text).map_err(|faults| {
+        let mut errors = io::stderr().lock();
+        for fault in faults {
+            // Where standard error is gone, the exit code still tells.
+            let _ = writeln!(errors, "{name}: {fault}");
+        }
+        Exit::Config
+    })
+}

@@ -1,0 +1,8 @@
+//! The commands: one file each, and the line that dispatches them.
+
+#[cfg(feature = "edge")]
+mod commands;
+pub mod pipe;
+
+#[cfg(feature = "edge")]
+pub use commands::main;
