@@ -131,6 +131,7 @@ pub struct Http {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
+    Auto,
     Text,
     Json,
 }

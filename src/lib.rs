@@ -9,6 +9,10 @@ pub mod demo;
 pub mod domain;
 pub mod embedded;
 pub mod engine;
+#[cfg(feature = "kafka")]
+pub mod kafka;
+#[cfg(feature = "edge")]
+pub mod runtime;
 #[cfg(feature = "edge")]
 pub mod telemetry;
 pub mod verify;

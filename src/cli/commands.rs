@@ -7,15 +7,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::pipe::{PolicyFile, pipe};
-
-/// How a command ends: 0 clean, 64 usage, 70 our fault, 75 try again, 78 configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Exit {
-    Clean = 0,
-    Usage = 64,
-    Temporary = 75,
-    Config = 78,
-}
+#[cfg(feature = "kafka")]
+use super::{run, topics};
+use crate::runtime::run::Exit;
 
 /// Gives every Salesforce lead to the right rep at once, and holds the rep to answering in time.
 #[derive(Debug, Parser)]
@@ -33,12 +27,18 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         policy: Option<PathBuf>,
     },
+    /// Runs the service.
+    #[cfg(feature = "kafka")]
+    Run(run::Args),
+    /// Says which topics are missing or wrong, and makes the missing ones.
+    #[cfg(feature = "kafka")]
+    Topics(topics::Args),
 }
 
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
     let exit = match Line::try_parse() {
-        Ok(line) => run(line.command),
+        Ok(line) => dispatch(line.command),
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Clean };
             // Where the text cannot be written, the exit code still tells.
@@ -46,15 +46,19 @@ pub fn main() -> ExitCode {
             exit
         }
     };
-    ExitCode::from(exit as u8)
+    ExitCode::from(exit.code())
 }
 
-fn run(command: Command) -> Exit {
+fn dispatch(command: Command) -> Exit {
     match command {
         Command::Pipe { policy } => match policy.as_deref().map(read_policy).transpose() {
             Ok(policy) => run_pipe(policy),
             Err(exit) => exit,
         },
+        #[cfg(feature = "kafka")]
+        Command::Run(args) => run::main(&args),
+        #[cfg(feature = "kafka")]
+        Command::Topics(args) => topics::main(&args),
     }
 }
 

@@ -3,6 +3,10 @@
 #[cfg(feature = "edge")]
 mod commands;
 pub mod pipe;
+#[cfg(feature = "kafka")]
+mod run;
+#[cfg(feature = "kafka")]
+mod topics;
 
 #[cfg(feature = "edge")]
 pub use commands::main;

@@ -50,7 +50,8 @@ pub(super) fn settings(given: &mut Given) -> Option<Settings> {
         log: Log {
             format: match take.text("log.format").as_str() {
                 "json" => LogFormat::Json,
-                _ => LogFormat::Text,
+                "text" => LogFormat::Text,
+                _ => LogFormat::Auto,
             },
             level: take.text("log.level"),
         },

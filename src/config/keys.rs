@@ -241,15 +241,17 @@ pub static KEYS: &[Key] = &[
     ),
     key(
         "log.format",
-        Kind::Choice(&["text", "json"]),
-        Some("\"text\""),
-        "How log lines are written, to standard error. They hold ids, never who a lead is.",
+        Kind::Choice(&["auto", "text", "json"]),
+        Some("\"auto\""),
+        "How log lines are written, to standard error: auto = text on a terminal, else JSON. They hold \
+         ids, never who a lead is.",
     ),
     key(
         "log.level",
         Kind::Text,
         Some("\"info\""),
-        "Which log lines are written: error, warn, info, debug, or a filter (lead_router::kafka=debug).",
+        "Which log lines are written: error, warn, info, debug, or a filter (lead_router::kafka=debug). \
+         RUST_LOG goes before it.",
     ),
 ];
 

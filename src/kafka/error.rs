@@ -1,0 +1,222 @@
+//! From rdkafka's errors to what the caller must do: the one file that names their variants.
+//!
+//! librdkafka says of a transactional error whether it is abortable; everything that is not labelled so
+//! means that nobody knows what became of the transaction, `Flush` included (the wrapper of commit
+//! flushes first). What no retry can mend, such as a missing permission, is fatal whatever its label.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::types::RDKafkaRespErr;
+use thiserror::Error;
+
+use crate::engine::ports::Failure;
+
+/// Why the service could not start or inspect the brokers, by what would help.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Trouble {
+    /// Something must be set or made differently.
+    #[error("{0}")]
+    Config(String),
+    /// It may work later.
+    #[error("{0}")]
+    Temporary(String),
+}
+
+/// What an error from a queue of the consumer means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Everything up to the last stable offset has been delivered.
+    End,
+    /// Deliveries may be behind; librdkafka goes on trying.
+    Unsure(String),
+    Fatal(String),
+}
+
+/// An error of a call of the transactional producer.
+pub(super) fn transactional(call: &str, error: &KafkaError) -> Failure {
+    let text = format!("{call}: {error}");
+    if let Some(why) = error.rdkafka_error_code().and_then(hopeless) {
+        return Failure::Fatal(format!("{text}: {why}"));
+    }
+    match error {
+        KafkaError::Transaction(inner) if inner.txn_requires_abort() => Failure::Abort(text),
+        _ => Failure::Unknown(text),
+    }
+}
+
+/// An error of handing a record to the producer; `None` = its queue is full: wait and try again.
+pub(super) fn producing(topic: &str, error: &KafkaError) -> Option<Failure> {
+    match error.rdkafka_error_code() {
+        Some(Code::QueueFull) => None,
+        Some(code) => Some(match hopeless(code) {
+            Some(why) => Failure::Fatal(format!("send to {topic}: {error}: {why}")),
+            None => Failure::Unknown(format!("send to {topic}: {error}")),
+        }),
+        None => Some(Failure::Unknown(format!("send to {topic}: {error}"))),
+    }
+}
+
+/// A record that could not be delivered: purged ones are the work of our own abort.
+pub(super) fn delivery(topic: &str, error: &KafkaError) -> Option<Failure> {
+    match error.rdkafka_error_code() {
+        Some(Code::PurgeQueue | Code::PurgeInflight) => None,
+        Some(code) => Some(match hopeless(code) {
+            Some(why) => Failure::Fatal(format!("deliver to {topic}: {error}: {why}")),
+            None => Failure::Abort(format!("deliver to {topic}: {error}")),
+        }),
+        None => Some(Failure::Abort(format!("deliver to {topic}: {error}"))),
+    }
+}
+
+/// Why trying again cannot help.
+fn hopeless(code: Code) -> Option<&'static str> {
+    match code {
+        Code::TopicAuthorizationFailed => Some("allow this user Write and Describe on the topic"),
+        Code::GroupAuthorizationFailed => Some("allow this user Read on the group"),
+        Code::TransactionalIdAuthorizationFailed => {
+            Some("allow this user Write and Describe on transactional ids with the group as prefix")
+        }
+        Code::ClusterAuthorizationFailed => Some("this user may not use the cluster"),
+        Code::MessageSizeTooLarge | Code::InvalidMessageSize => {
+            Some("the record is larger than max.message.bytes of the topic")
+        }
+        Code::InvalidRecord => Some("the topic is compacted and the record has no key"),
+        Code::InvalidTimestamp => Some("the record's time is too far from the broker's clock"),
+        Code::OffsetMetadataTooLarge => Some("raise offset.metadata.max.bytes to its default"),
+        Code::InvalidTransactionTimeout => {
+            Some("kafka.transaction_timeout_ms is above the brokers' transaction.max.timeout.ms")
+        }
+        Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition => {
+            Some("the topic or partition does not exist; see `lead-router topics plan`")
+        }
+        Code::UnsupportedVersion | Code::UnsupportedFeature => Some("the brokers are too old"),
+        _ => None,
+    }
+}
+
+/// An error that came out of a queue, or to the context.
+pub(super) fn heard(error: &KafkaError) -> Heard {
+    if matches!(error, KafkaError::PartitionEOF(_)) {
+        return Heard::End;
+    }
+    let text = error.to_string();
+    if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
+        return Heard::Fatal(text);
+    }
+    match error.rdkafka_error_code() {
+        Some(Code::PartitionEOF) => Heard::End,
+        Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation) => {
+            Heard::Fatal(format!(
+                "{text}: the records at the committed offset are gone (retention has passed them); \
+                 what was in them is lost. To go on from the oldest that is left, stop all processes \
+                 and set the group's offsets: kafka-consumer-groups.sh --reset-offsets --to-earliest"
+            ))
+        }
+        Some(Code::TopicAuthorizationFailed) => {
+            Heard::Fatal(format!("{text}: allow this user Read and Describe on the topics in"))
+        }
+        Some(Code::GroupAuthorizationFailed) => {
+            Heard::Fatal(format!("{text}: allow this user Read on the group"))
+        }
+        // A topic that is gone comes as an assignment without it; metadata may also be incomplete for a
+        // moment while a broker starts.
+        Some(Code::Fatal | Code::FencedInstanceId) => Heard::Fatal(text),
+        Some(Code::InconsistentGroupProtocol) => Heard::Fatal(format!(
+            "{text}: other members of the group use another protocol or assignment strategy"
+        )),
+        Some(Code::InvalidSessionTimeout) => Heard::Fatal(format!(
+            "{text}: kafka.session_timeout_ms is outside the brokers' group.min.session.timeout.ms \
+             and group.max.session.timeout.ms"
+        )),
+        _ => Heard::Unsure(text),
+    }
+}
+
+/// A group or offset query that failed: worth trying again unless it is hopeless.
+pub(super) fn query(call: &str, error: &KafkaError) -> Failure {
+    match error.rdkafka_error_code().and_then(hopeless) {
+        Some(why) => Failure::Fatal(format!("{call}: {error}: {why}")),
+        None => Failure::Abort(format!("{call}: {error}")),
+    }
+}
+
+/// Whether a partition could not be sought yet because its assignment is still being carried out.
+pub(super) fn is_not_started(error: &KafkaError) -> bool {
+    matches!(error.rdkafka_error_code(), Some(Code::State | Code::PreviousInProgress))
+}
+
+/// An error that a rejected login or certificate causes: retrying would only be a storm.
+pub(super) fn is_refused(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::Authentication
+                | Code::SaslAuthenticationFailed
+                | Code::UnsupportedSASLMechanism
+                | Code::IllegalSASLState
+                | Code::SSL
+        )
+    )
+}
+
+/// Says only that no broker is left, not why.
+pub(super) fn is_summary(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(Code::AllBrokersDown)
+}
+
+/// A client that could not be made: its settings are wrong. Values may be secrets and are left out.
+pub(super) fn creating(error: &KafkaError) -> Trouble {
+    match error {
+        KafkaError::ClientConfig(_, text, key, _) => {
+            Trouble::Config(format!("kafka property {key}: {text}"))
+        }
+        KafkaError::ClientCreation(text) => Trouble::Config(format!("kafka client: {text}")),
+        other => Trouble::Config(format!("kafka client: {other}")),
+    }
+}
+
+/// A call to the cluster about topics that failed.
+pub(super) fn inspecting(call: &str, error: &KafkaError) -> Trouble {
+    let text = format!("{call}: {error}");
+    match error.rdkafka_error_code().and_then(hopeless) {
+        Some(why) => Trouble::Config(format!("{text}: {why}")),
+        None if is_refused(error) => Trouble::Config(text),
+        None => Trouble::Temporary(text),
+    }
+}
+
+/// What the metadata say about a topic that they name.
+pub(super) enum TopicAnswer {
+    There,
+    Missing,
+    Forbidden,
+    NotNow(String),
+}
+
+pub(super) fn topic_answer(error: Option<RDKafkaRespErr>) -> TopicAnswer {
+    match error.map(Code::from) {
+        None | Some(Code::NoError) => TopicAnswer::There,
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => TopicAnswer::Missing,
+        Some(Code::TopicAuthorizationFailed) => TopicAnswer::Forbidden,
+        Some(other) => TopicAnswer::NotNow(other.to_string()),
+    }
+}
+
+/// Which way a rebalance goes.
+pub(super) enum Turn {
+    Assign,
+    Revoke,
+    Other(String),
+}
+
+pub(super) fn turn(code: RDKafkaRespErr) -> Turn {
+    match Code::from(code) {
+        Code::AssignPartitions => Turn::Assign,
+        Code::RevokePartitions => Turn::Revoke,
+        other => Turn::Other(other.to_string()),
+    }
+}
+
+/// A topic that somebody else has made meanwhile is as good as made.
+pub(super) fn already_exists(code: Code) -> bool {
+    code == Code::TopicAlreadyExists
+}

@@ -1,0 +1,159 @@
+//! `ports::Log` on Kafka: the source and the sink of one worker together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::config::Settings;
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::ports::{Committed, Event, Failure, Log, OutTopic, Outgoing, Part, Result};
+
+use super::error::{self, Trouble};
+use super::restore::{Restore, high_watermark};
+use super::sink::Sink;
+use super::source::Source;
+use super::topics::Layout;
+use super::watchdog::Watchdog;
+
+/// The log of one worker. Made on the worker's own thread, which the callbacks wake.
+pub struct KafkaLog {
+    settings: Arc<Settings>,
+    worker: usize,
+    source: Source,
+    sink: Sink,
+    stop: Arc<AtomicBool>,
+}
+
+impl KafkaLog {
+    /// Joins the group and makes the producer. `stop` ends a restore that is under way.
+    pub fn connect(
+        settings: Arc<Settings>,
+        worker: usize,
+        layout: Layout,
+        stop: Arc<AtomicBool>,
+    ) -> std::result::Result<KafkaLog, Trouble> {
+        let watchdog = Watchdog::start(worker)
+            .map_err(|error| Trouble::Temporary(format!("failed to start a thread: {error}")))?;
+        let mut sink = Sink::new(&settings, worker, watchdog);
+        // First the producer: it fences what a predecessor left, before offsets are read.
+        sink.recreate().map_err(|failure| match failure {
+            Failure::Fatal(why) => Trouble::Config(why),
+            Failure::Abort(why) | Failure::Unknown(why) => Trouble::Temporary(why),
+        })?;
+        let source = Source::connect(&settings, worker, layout)?;
+        Ok(KafkaLog { settings, worker, source, sink, stop })
+    }
+
+    /// Leaves the group (a static member keeps its place until its session ends). False: closing took
+    /// longer than `most` and was left to the end of the process.
+    pub fn close(self, most: Duration) -> bool {
+        self.sink.close();
+        self.source.close(most)
+    }
+}
+
+impl Log for KafkaLog {
+    fn poll(&mut self, wait: Span, out: &mut Vec<Event>) -> Result<()> {
+        let wait = Duration::from_millis(u64::try_from(wait.0).unwrap_or(0));
+        self.source.poll(wait, out)
+    }
+
+    fn pause(&mut self, part: Part) -> Result<()> {
+        self.source.pause(part, true);
+        Ok(())
+    }
+
+    fn resume(&mut self, part: Part) -> Result<()> {
+        self.source.pause(part, false);
+        Ok(())
+    }
+
+    fn seek(&mut self, to: &[(Part, i64)]) -> Result<()> {
+        self.source.seek(to)
+    }
+
+    fn ends(&mut self, parts: &[Part]) -> Result<Vec<i64>> {
+        self.source.offsets_at(parts, None)
+    }
+
+    fn offsets_at(&mut self, parts: &[Part], time: Timestamp) -> Result<Vec<i64>> {
+        self.source.offsets_at(parts, Some(time))
+    }
+
+    fn committed(&mut self, shard: i32) -> Result<Committed> {
+        self.source.committed(shard)
+    }
+
+    fn restore(&mut self, shard: i32, each: &mut dyn FnMut(&[u8], Option<&[u8]>)) -> Result<i64> {
+        let stop = Arc::clone(&self.stop);
+        Restore {
+            settings: &self.settings,
+            worker: self.worker,
+            source: &mut self.source,
+            shard,
+            stop: &move || stop.load(Ordering::Relaxed),
+            served_at: Instant::now(),
+        }
+        .run(&self.settings.topics.state, each)
+    }
+
+    fn state_end(&mut self, shard: i32) -> Result<i64> {
+        let topic = &self.settings.topics.state;
+        high_watermark(&self.settings, self.worker, topic, shard).map(|(_, high)| high)
+    }
+
+    fn owns(&mut self, shards: &[i32]) -> bool {
+        self.source.owns(shards)
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.sink.begin()
+    }
+
+    fn send(&mut self, record: Outgoing) -> Result<()> {
+        let topics = &self.settings.topics;
+        let name = match record.topic {
+            OutTopic::LeadAssigned => &topics.lead_assigned,
+            OutTopic::SlaBreached => &topics.sla_breached,
+            OutTopic::DeadLetter => &topics.dead_letter,
+            OutTopic::State => &topics.state,
+        };
+        self.sink.send(name, &record)
+    }
+
+    fn send_offsets(&mut self, offsets: &[(Part, i64, String)]) -> Result<()> {
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        let mut shards = Vec::new();
+        for (part, offset, metadata) in offsets {
+            let Some(name) = self.source.layout().name(part.topic) else { continue };
+            let mut element = list.add_partition(name, part.shard);
+            element
+                .set_offset(Offset::Offset(*offset))
+                .map_err(|error| error::transactional("offsets", &error))?;
+            element.set_metadata(metadata);
+            shards.push(part.shard);
+        }
+        // librdkafka answers an empty list with success and asks no broker: no fence, so no commit.
+        if shards.is_empty() {
+            return Err(Failure::Fatal(
+                "a transaction without offsets would not be fenced".to_owned(),
+            ));
+        }
+        let membership = self.source.membership(&shards)?;
+        self.sink.send_offsets(&list, &membership)
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        self.sink.commit()
+    }
+
+    fn abort(&mut self) -> Result<()> {
+        self.sink.abort()
+    }
+
+    fn recreate(&mut self) -> Result<()> {
+        self.sink.recreate()
+    }
+}

@@ -1,0 +1,33 @@
+//! The log on Apache Kafka: the only module that names rdkafka.
+//!
+//! ```text
+//!            poll                                   begin send send_offsets commit abort
+//!  worker ────────► Source ◄── group metadata ── Sink ◄──────────────────────────── worker
+//!                     │  ▲ wake                    │
+//!   consumer, one split queue a topic-partition    transactional producer, polled by its own thread
+//! ```
+//!
+//! One `KafkaLog` belongs to one worker and lives on its thread: calls block, callbacks only note.
+//! What holds here:
+//! 1. Offsets are committed in the transaction and nowhere else, and only as a member that owns them.
+//! 2. After a transactional call whose outcome is not known, that producer is never used again.
+//! 3. Partition i of all topics in is assigned as a whole or the process stops.
+//! 4. Nothing of librdkafka is called from a callback that librdkafka calls on its own threads.
+//!
+//! Deliberately absent: routing, retries of batches, decisions about exits (a hanging call excepted).
+
+mod context;
+mod error;
+mod lane;
+mod layout;
+mod log;
+mod offsets;
+mod restore;
+mod settings;
+mod sink;
+mod source;
+pub mod topics;
+mod watchdog;
+
+pub use error::Trouble;
+pub use log::KafkaLog;

@@ -1,0 +1,203 @@
+//! The producing side of a worker: one transaction after another.
+//!
+//! The producer is polled by a thread of its own: without that, abort waits for reports that nobody takes
+//! and returns after its whole time-out. A producer whose call ended in `Unknown` is never used again.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::{ClientConfig, ClientContext, Message, TopicPartitionList};
+
+use crate::config::Settings;
+use crate::engine::ports::{Failure, Outgoing, Result};
+
+use super::context::forward;
+use super::error;
+use super::settings;
+use super::watchdog::Watchdog;
+
+/// Notes why a record could not be delivered: the transaction's own error does not say.
+#[derive(Clone, Debug, Default)]
+struct Deliveries {
+    failed: Arc<Mutex<Option<Failure>>>,
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        forward(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "the producer has trouble");
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, _opaque: ()) {
+        let Err((error, message)) = result else { return };
+        let Some(failure) = error::delivery(message.topic(), error) else { return };
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*failed, Some(Failure::Fatal(_))) {
+            *failed = Some(failure);
+        }
+    }
+}
+
+pub(super) struct Sink {
+    config: ClientConfig,
+    producer: Option<ThreadedProducer<Deliveries>>,
+    deliveries: Deliveries,
+    watchdog: Watchdog,
+    /// What a call that ends a transaction may take: after it the broker has ended it anyway.
+    timeout: Duration,
+    open: bool,
+}
+
+impl Sink {
+    /// Without a producer yet: `recreate` makes the first one too.
+    pub(super) fn new(settings: &Settings, worker: usize, watchdog: Watchdog) -> Sink {
+        let timeout = settings.kafka.transaction_timeout_ms;
+        Sink {
+            config: settings::producer(settings, worker),
+            producer: None,
+            deliveries: Deliveries::default(),
+            watchdog,
+            timeout: Duration::from_millis(u64::try_from(timeout).unwrap_or(15_000)),
+            open: false,
+        }
+    }
+
+    /// Drops the producer and makes one with the same transactional id. Initialising it aborts what the
+    /// old one left open and fences every request of it that is still on its way.
+    pub(super) fn recreate(&mut self) -> Result<()> {
+        // It waits for a transaction that is being completed, and the broker may take its time-out.
+        let patience = self.timeout * 2;
+        let _guard = self.watchdog.guard("init_transactions", patience);
+        self.open = false;
+        self.producer = None;
+        self.deliveries = Deliveries::default();
+        let producer: ThreadedProducer<Deliveries> = self
+            .config
+            .create_with_context(self.deliveries.clone())
+            .map_err(|error| Failure::Fatal(error::creating(&error).to_string()))?;
+        producer
+            .init_transactions(patience)
+            .map_err(|error| error::transactional("init_transactions", &error))?;
+        self.producer = Some(producer);
+        Ok(())
+    }
+
+    fn producer(&self) -> Result<&ThreadedProducer<Deliveries>> {
+        self.producer.as_ref().ok_or_else(|| Failure::Unknown("no producer".to_owned()))
+    }
+
+    pub(super) fn begin(&mut self) -> Result<()> {
+        let _guard = self.watchdog.guard("begin_transaction", self.timeout);
+        self.producer()?
+            .begin_transaction()
+            .map_err(|error| error::transactional("begin_transaction", &error))?;
+        self.open = true;
+        Ok(())
+    }
+
+    pub(super) fn send(&mut self, topic: &str, record: &Outgoing) -> Result<()> {
+        let producer = self.producer()?;
+        let deadline = Instant::now() + self.timeout;
+        let mut message: BaseRecord<'_, [u8], [u8]> =
+            BaseRecord::to(topic).timestamp(record.timestamp.0);
+        message.partition = record.partition;
+        message.key = record.key.as_deref();
+        message.payload = record.value.as_deref();
+        if !record.headers.is_empty() {
+            let headers = OwnedHeaders::new_with_capacity(record.headers.len());
+            message.headers = Some(record.headers.iter().fold(headers, |headers, (key, value)| {
+                headers.insert(Header { key, value: value.as_ref() })
+            }));
+        }
+        loop {
+            let Err((error, back)) = producer.send(message) else { return Ok(()) };
+            match error::producing(topic, &error) {
+                Some(failure) => return Err(failure),
+                None if Instant::now() > deadline => {
+                    return Err(Failure::Abort(format!("send to {topic}: {error}")));
+                }
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
+            message = back;
+        }
+    }
+
+    pub(super) fn send_offsets(
+        &mut self,
+        offsets: &TopicPartitionList,
+        membership: &ConsumerGroupMetadata,
+    ) -> Result<()> {
+        let _guard = self.watchdog.guard("send_offsets_to_transaction", self.timeout);
+        self.producer()?
+            .send_offsets_to_transaction(offsets, membership, self.timeout)
+            .map_err(|error| error::transactional("send_offsets_to_transaction", &error))
+    }
+
+    pub(super) fn commit(&mut self) -> Result<()> {
+        let _guard = self.watchdog.guard("commit_transaction", self.timeout);
+        let producer = self.producer()?;
+        // Commit waits for deliveries too, but in steps of its own: draining first halves the tail.
+        let deadline = Instant::now() + self.timeout;
+        while producer.in_flight_count() > 0 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        let answer = producer.commit_transaction(self.timeout);
+        match answer {
+            Ok(()) => {
+                self.open = false;
+                Ok(())
+            }
+            Err(error) => Err(self.because(error::transactional("commit_transaction", &error))),
+        }
+    }
+
+    /// The reason why a delivery failed instead of "the transaction must be aborted".
+    fn because(&self, failure: Failure) -> Failure {
+        let noted = self.deliveries.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match (noted, failure) {
+            (Some(Failure::Fatal(why)), Failure::Abort(text)) => {
+                Failure::Fatal(format!("{text}: {why}"))
+            }
+            (Some(Failure::Abort(why)), Failure::Abort(text)) => {
+                Failure::Abort(format!("{text}: {why}"))
+            }
+            (_, failure) => failure,
+        }
+    }
+
+    pub(super) fn abort(&mut self) -> Result<()> {
+        if !self.open {
+            return Ok(());
+        }
+        let _guard = self.watchdog.guard("abort_transaction", self.timeout);
+        // Whatever stands in the way of an abort, nobody knows how the transaction ends.
+        self.producer()?.abort_transaction(self.timeout).map_err(
+            |error| match error::transactional("abort_transaction", &error) {
+                Failure::Abort(text) => Failure::Unknown(text),
+                other => other,
+            },
+        )?;
+        self.open = false;
+        *self.deliveries.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(())
+    }
+
+    /// Drops the producer; what is open is aborted if that is still possible.
+    pub(super) fn close(mut self) {
+        if self.open && self.abort().is_err() {
+            tracing::warn!("a transaction stays open until the next start or its time-out");
+        }
+    }
+}

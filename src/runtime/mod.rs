@@ -1,0 +1,8 @@
+//! What a process needs around the engine: threads, signals, the clock, and the read side.
+//!
+//! One worker is one named thread with plain blocking code. tokio is here only: for signals and HTTP.
+
+pub mod clock;
+pub mod run;
+pub mod shutdown;
+pub mod view;

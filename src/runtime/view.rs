@@ -1,0 +1,226 @@
+//! The read side: where each lead is and how each rep stands, for people and tools that ask. Fed after
+//! each commit, read by HTTP; no decision ever looks here. Ids only, nothing about who a lead is.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use dashmap::DashMap;
+use serde_json::{Value, json};
+
+use crate::domain::entity::{Entity, EntityKey, Kind, LeadEntity, Phase, RepEntity};
+use crate::domain::ids::DomainId;
+use crate::engine::report::{BatchReport, Observer, ShardEvent};
+
+type Key = (DomainId, Arc<str>);
+
+#[derive(Clone, Debug)]
+struct Seen<T> {
+    shard: i32,
+    is: T,
+}
+
+/// What is known of a lead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeadView {
+    pub phase: &'static str,
+    pub assignment_no: u32,
+    pub rep_id: Option<String>,
+    pub queue_id: Option<String>,
+    pub territory_id: Option<String>,
+    pub reason: Option<&'static str>,
+    pub decided_at_ms: Option<i64>,
+    pub next_due_at_ms: Option<i64>,
+    pub touched_at_ms: Option<i64>,
+}
+
+/// What is known of a rep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepView {
+    pub active: bool,
+    pub paused: bool,
+    pub weight: u32,
+}
+
+/// All workers write to it, anybody may read.
+#[derive(Debug, Default)]
+pub struct View {
+    leads: DashMap<Key, Seen<LeadView>>,
+    reps: DashMap<Key, Seen<RepView>>,
+    /// Shards that were taken away: what is held of them is old, and good again if they are reused.
+    away: DashMap<i32, ()>,
+}
+
+impl View {
+    pub fn lead(&self, domain: &str, id: &str) -> Option<LeadView> {
+        let key = (DomainId::new(domain), Arc::from(id));
+        let seen = self.leads.get(&key)?.value().clone();
+        (!self.away.contains_key(&seen.shard)).then_some(seen.is)
+    }
+
+    /// The reps of a domain, by id.
+    pub fn reps(&self, domain: &str) -> Vec<(String, RepView)> {
+        let of_domain: Vec<(String, Seen<RepView>)> = self
+            .reps
+            .iter()
+            .filter(|entry| entry.key().0.as_str() == domain)
+            .map(|entry| (entry.key().1.to_string(), entry.value().clone()))
+            .collect();
+        let mut reps: Vec<(String, RepView)> = of_domain
+            .into_iter()
+            .filter(|(_, seen)| !self.away.contains_key(&seen.shard))
+            .map(|(id, seen)| (id, seen.is))
+            .collect();
+        reps.sort_by(|a, b| a.0.cmp(&b.0));
+        reps
+    }
+
+    fn put(&self, shard: i32, key: &EntityKey, entity: Option<&Entity>) {
+        let place = (key.domain.clone(), Arc::clone(&key.id));
+        match (key.kind, entity) {
+            (Kind::Lead, Some(Entity::Lead(lead))) => {
+                self.leads.insert(place, Seen { shard, is: lead_view(lead) });
+            }
+            (Kind::Lead, _) => {
+                self.leads.remove(&place);
+            }
+            (Kind::Rep, Some(Entity::Rep(rep))) => match rep_view(rep) {
+                Some(is) => {
+                    self.reps.insert(place, Seen { shard, is });
+                }
+                None => {
+                    self.reps.remove(&place);
+                }
+            },
+            (Kind::Rep, _) => {
+                self.reps.remove(&place);
+            }
+            _ => {}
+        }
+    }
+
+    /// What comes now is all there is of this shard.
+    fn renew(&self, shard: i32) {
+        if self.away.remove(&shard).is_none() {
+            return;
+        }
+        self.leads.retain(|_, seen| seen.shard != shard);
+        self.reps.retain(|_, seen| seen.shard != shard);
+    }
+}
+
+fn lead_view(lead: &LeadEntity) -> LeadView {
+    let placement = lead.placement.as_ref();
+    let ladder = lead.ladder.as_ref().filter(|ladder| !ladder.stopped);
+    LeadView {
+        phase: match lead.phase {
+            Phase::New => "new",
+            Phase::Assigned => "assigned",
+            Phase::Queued => "queued",
+            Phase::Parked => "parked",
+            Phase::Released => "released",
+            Phase::Ended(_) => "ended",
+        },
+        assignment_no: lead.assignment_no,
+        rep_id: placement.and_then(|it| it.rep_id.as_ref()).map(ToString::to_string),
+        queue_id: placement.and_then(|it| it.queue_id.as_ref()).map(ToString::to_string),
+        territory_id: placement.and_then(|it| it.territory_id.as_ref()).map(ToString::to_string),
+        reason: placement.map(|it| it.reason.name()),
+        decided_at_ms: placement.map(|it| it.decided_at.0),
+        next_due_at_ms: ladder
+            .and_then(|ladder| ladder.steps.iter().find(|step| step.fired_at.is_none()))
+            .map(|step| step.due_at.0),
+        touched_at_ms: lead.touched_at.map(|at| at.0),
+    }
+}
+
+fn rep_view(rep: &RepEntity) -> Option<RepView> {
+    let definition = rep.definition.as_ref()?;
+    Some(RepView {
+        active: definition.active,
+        paused: definition.paused,
+        weight: definition.weight,
+    })
+}
+
+/// Feeds the view, and hands everything on.
+pub struct Feed<O> {
+    pub view: Arc<View>,
+    pub next: O,
+}
+
+impl<O: Observer> Observer for Feed<O> {
+    fn batch(&mut self, report: BatchReport) {
+        for (shard, changes) in &report.changes {
+            for change in changes {
+                self.view.put(*shard, &change.key, change.after.as_ref());
+            }
+        }
+        self.next.batch(report);
+    }
+
+    fn shard(&mut self, event: ShardEvent) {
+        match event {
+            ShardEvent::Revoked(shard) => {
+                self.view.away.insert(shard, ());
+            }
+            ShardEvent::Reused(shard) => {
+                self.view.away.remove(&shard);
+            }
+            ShardEvent::Restored { shard, .. } => self.view.renew(shard),
+            ShardEvent::Assigned(_) => {}
+        }
+        self.next.shard(event);
+    }
+
+    fn loaded(&mut self, shard: i32, key: &EntityKey, entity: &Entity) {
+        self.view.renew(shard);
+        self.view.put(shard, key, Some(entity));
+        self.next.loaded(shard, key, entity);
+    }
+}
+
+/// `GET /domains/{domain}/leads/{id}` and `GET /domains/{domain}/reps`.
+pub fn router(view: Arc<View>) -> Router {
+    Router::new()
+        .route("/domains/{domain}/leads/{id}", get(lead))
+        .route("/domains/{domain}/reps", get(reps))
+        .with_state(view)
+}
+
+async fn lead(
+    State(view): State<Arc<View>>,
+    Path((domain, id)): Path<(String, String)>,
+) -> Response {
+    match view.lead(&domain, &id) {
+        Some(lead) => Json(json!({
+            "domain": domain,
+            "lead_id": id,
+            "phase": lead.phase,
+            "assignment_no": lead.assignment_no,
+            "rep_id": lead.rep_id,
+            "queue_id": lead.queue_id,
+            "territory_id": lead.territory_id,
+            "reason": lead.reason,
+            "decided_at": lead.decided_at_ms,
+            "next_due_at": lead.next_due_at_ms,
+            "touched_at": lead.touched_at_ms,
+        }))
+        .into_response(),
+        None => (StatusCode::NOT_FOUND, "not known to this process\n").into_response(),
+    }
+}
+
+async fn reps(State(view): State<Arc<View>>, Path(domain): Path<String>) -> Json<Value> {
+    let reps = view.reps(&domain);
+    Json(Value::from(
+        reps.into_iter()
+            .map(|(id, rep)| {
+                json!({"rep_id": id, "active": rep.active, "paused": rep.paused, "weight": rep.weight})
+            })
+            .collect::<Vec<_>>(),
+    ))
+}
