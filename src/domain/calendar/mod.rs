@@ -45,6 +45,10 @@ mod week;
 mod zone;
 
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod random;
+#[cfg(test)]
 mod tests;
 
 pub use self::open_time::Clock;
