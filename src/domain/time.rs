@@ -72,9 +72,9 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Whether the bundled IANA data know a time zone.
+/// Whether the bundled IANA data know a time zone: just the names that `Zone::parse` takes.
 pub fn is_zone(name: &str) -> bool {
-    jiff::tz::TimeZone::get(name).is_ok()
+    super::calendar::Zone::parse(name).is_ok()
 }
 
 /// The version of the bundled IANA data, for the shard image: another one may move deadlines.
