@@ -1,4 +1,5 @@
-//! Instants and lengths of time in whole milliseconds, UTC. Nothing here reads a clock: `now` is an argument everywhere.
+//! Instants and lengths of time in whole milliseconds, UTC. Nothing here reads a clock: `now` is an
+//! argument everywhere.
 
 use std::fmt;
 use std::ops::{Add, Sub};

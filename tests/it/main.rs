@@ -1,0 +1,3 @@
+//! The tests of the pure layers and of the embedded log, in one binary; a real broker is in `tests/live`.
+
+mod tidy;
