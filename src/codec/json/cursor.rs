@@ -32,14 +32,20 @@ pub(super) struct Context {
 
 /// Where we are, from the inside out; turned into text only for a fault.
 #[derive(Clone, Copy)]
-pub(super) enum Path<'a> {
+pub(in crate::codec) enum Path<'a> {
     Root,
     Field(&'a Path<'a>, &'a str),
     Item(&'a Path<'a>, usize),
 }
 
+/// A custom field may be named by anything, a person's address too; only plain names are repeated.
+fn is_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    (1..=64).contains(&text.len()) && text.bytes().all(plain)
+}
+
 impl Path<'_> {
-    pub(super) fn render(&self) -> String {
+    fn render(&self) -> String {
         match self {
             Path::Root => String::new(),
             Path::Field(up, name) => {
@@ -47,14 +53,14 @@ impl Path<'_> {
                 if !text.is_empty() {
                     text.push('.');
                 }
-                text.push_str(name);
+                text.push_str(if is_name(name) { name } else { "?" });
                 text
             }
             Path::Item(up, index) => format!("{}[{index}]", up.render()),
         }
     }
 
-    pub(super) fn fault(&self, reason: &'static str, detail: impl Into<String>) -> Error {
+    pub(in crate::codec) fn fault(&self, reason: &'static str, detail: impl Into<String>) -> Error {
         let mut field = self.render();
         if field.is_empty() {
             field.push_str("value");

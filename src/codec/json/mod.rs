@@ -20,8 +20,10 @@ mod tests;
 
 use serde_json::Value;
 
+pub(super) use cursor::Path;
 pub use names::Named;
 pub use number::millis;
+pub(super) use number::{cents, whole};
 pub use published::{decode_assigned, decode_breached, encode_assigned, encode_breached};
 pub use reference::sha256_hex;
 pub use text::parse;

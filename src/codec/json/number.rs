@@ -12,7 +12,7 @@ const EXACT: f64 = 35_184_372_088_832.0;
 const AMOUNT_END: i128 = 1_000_000_000_000_000_000;
 
 /// The number if it is whole (`5` and `5.0`), else `None`.
-pub(super) fn whole(number: &Number) -> Option<i128> {
+pub(in crate::codec) fn whole(number: &Number) -> Option<i128> {
     if let Some(number) = number.as_i128() {
         return Some(number);
     }
@@ -31,13 +31,13 @@ pub fn millis(value: &Value) -> Option<i128> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AmountFault {
+pub(in crate::codec) enum AmountFault {
     Type,
     Range(&'static str),
 }
 
 /// An amount in hundredths; a number or its decimal text.
-pub(super) fn cents(value: &Value) -> Result<Cents, AmountFault> {
+pub(in crate::codec) fn cents(value: &Value) -> Result<Cents, AmountFault> {
     match value {
         Value::String(text) => decimal(text),
         Value::Number(number) => match number.as_i128() {

@@ -1,0 +1,71 @@
+//! A record of a topic in, from its bytes to an input.
+
+use super::error::{Error, Result, reason};
+use super::frame::{SchemaIds, read_value};
+use super::json;
+use super::murmur2::partition_of;
+use super::schema::Record;
+use crate::domain::ids::DomainId;
+use crate::domain::input::{Input, Topic};
+use crate::domain::time::Timestamp;
+
+/// A record as the log has it.
+#[derive(Clone, Copy, Debug)]
+pub struct RawRecord<'a> {
+    pub topic: Topic,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    pub timestamp: Timestamp,
+    pub partition: i32,
+    /// Partitions of the topic; `None` where there are none (a filter).
+    pub partition_count: Option<i32>,
+}
+
+/// Reads records. Cheap to clone: the table of schemas is shared.
+#[derive(Clone, Debug, Default)]
+pub struct Decoder {
+    pub ids: SchemaIds,
+    /// Refuse JSON fields that are not known.
+    pub strict: bool,
+}
+
+impl Decoder {
+    /// The routing domain and the input of a record, or why it is poison.
+    pub fn decode_record(&self, record: &RawRecord<'_>) -> Result<(DomainId, Input)> {
+        let domain = read_key(record)?;
+        if !(Timestamp::MIN..=Timestamp::MAX).contains(&record.timestamp) {
+            let why = "a record is published from 2000 to 2100";
+            return Err(Error::new(reason::TIMESTAMP_RANGE, "timestamp", why));
+        }
+        let Some(bytes) = record.value else {
+            let why = "an entity ends by `deleted`, not by a null";
+            return Err(Error::new(reason::VALUE_NULL, "value", why));
+        };
+        let value = read_value(Record::of(record.topic), bytes, &self.ids)?;
+        let input = json::decode_event(record.topic, &value, record.timestamp, self.strict)?;
+        Ok((domain, input))
+    }
+}
+
+/// The key is the routing domain, and the record lies where the key belongs.
+fn read_key(record: &RawRecord<'_>) -> Result<DomainId> {
+    let text = record.key.and_then(|key| std::str::from_utf8(key).ok());
+    let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+        let why = "must be the routing domain, as UTF-8 text";
+        return Err(Error::new(reason::KEY_MISSING, "key", why));
+    };
+    let domain = DomainId::parse(text)
+        .map_err(|why| Error::new(reason::ID_INVALID, "key", why.to_string()))?;
+    if let Some(count) = record.partition_count {
+        let expected = partition_of(text.as_bytes(), count);
+        if expected != record.partition {
+            let detail = format!(
+                "this key belongs to partition {expected} of {count}, not {}; let the producer use \
+                 Java's default partitioner (librdkafka: partitioner=murmur2_random)",
+                record.partition
+            );
+            return Err(Error::new(reason::KEY_PARTITION, "key", detail));
+        }
+    }
+    Ok(domain)
+}
