@@ -24,7 +24,7 @@ def produce(options):
     domains = [f"org{n:02d}" for n in range(options.domains)]
 
     def emit(topic, domain, value):
-        wire.send(out, topic, domain.encode(), codec.encode(topic, value))
+        wire.send(out, options.prefix + topic, domain.encode(), codec.encode(topic, value))
         out.poll(0)
 
     for domain in domains:
@@ -74,8 +74,8 @@ def answers(options, done):
     """Reads both answer topics until `done(assigned, breached)` or the time is up."""
     codec, until = wire.Wire(), time.monotonic() + options.timeout
     while True:
-        assigned = [codec.decode("lead-assigned", r[4]) for r in wire.read_all(options.bootstrap, "lead-assigned")]
-        breached = [codec.decode("sla-breached", r[4]) for r in wire.read_all(options.bootstrap, "sla-breached")]
+        assigned = [codec.decode("lead-assigned", r[4]) for r in wire.read_all(options.bootstrap, options.prefix + "lead-assigned")]
+        breached = [codec.decode("sla-breached", r[4]) for r in wire.read_all(options.bootstrap, options.prefix + "sla-breached")]
         if done(assigned, breached) or time.monotonic() > until:
             return assigned, breached
         time.sleep(1)
@@ -155,6 +155,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=int, default=0, help="leads a second; 0 = as fast as it goes")
     parser.add_argument("--settle", type=float, default=2.0, help="seconds between reference data and leads")
+    parser.add_argument("--prefix", default="", help="before the names of the topics")
     parser.add_argument("--truth", default="truth.json")
     parser.add_argument("--timeout", type=int, default=120)
     options = parser.parse_args()

@@ -1,0 +1,77 @@
+"""Starts and kills what is tested: `lead-router run` processes, and the broker of tests/kafka."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("LEAD_ROUTER", str(ROOT / "target" / "release" / "lead-router"))
+
+CONFIG = """
+group = "{group}"
+instance = "{instance}"
+workers = {workers}
+clock = "{clock}"
+format = "avro"
+
+[kafka]
+bootstrap_servers = "{bootstrap}"
+session_timeout_ms = 6000
+transaction_timeout_ms = 5000
+message_timeout_ms = 4000
+
+[topics]
+partitions = {partitions}
+{topics}
+
+[start]
+leads = "earliest"
+
+[http]
+listen = "127.0.0.1:{port}"
+"""
+
+
+class Router:
+    """One `run` process with a configuration of its own."""
+
+    def __init__(self, bootstrap, instance="0", workers=2, partitions=8, clock="wall", group="lead-router", topics=""):
+        self.folder = tempfile.mkdtemp(prefix="lead-router-")
+        self.config = os.path.join(self.folder, "router.toml")
+        self.log = os.path.join(self.folder, "log")
+        port = 19500 + int(instance)
+        text = CONFIG.format(**{name: value for name, value in locals().items() if name != "self"})
+        pathlib.Path(self.config).write_text(text)
+        self.process = None
+
+    def command(self, *words):
+        done = subprocess.run([BINARY, *words, "--config", self.config], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise SystemExit(f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def start(self):
+        out = open(self.log, "ab")
+        self.process = subprocess.Popen([BINARY, "run", "--config", self.config], stdout=out, stderr=out)
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self):
+        if self.alive():
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+
+    def stop(self):
+        """SIGTERM; returns the exit code and how long it took."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=30)
+        return code, time.monotonic() - began
+
+
+def broker(word):
+    subprocess.run([str(ROOT / "tests" / "kafka"), word], check=True, stdout=subprocess.DEVNULL)

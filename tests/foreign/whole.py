@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""The story on topics of its own: a router is started, story.py produces and checks.
+
+  whole.py BOOTSTRAP
+"""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import wire
+from service import Router
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def main():
+    bootstrap = sys.argv[1]
+    prefix = "story-"
+    topics = "\n".join(f'{topic.replace("-", "_")} = "{prefix}{topic}"' for topic in wire.RECORDS)
+    topics += f'\nstate = "{prefix}state"\ndead_letter = "{prefix}dead-letter"\nlead_created_fast = ""'
+    router = Router(bootstrap, instance="5", group="story", topics=topics)
+    print(router.command("topics", "apply", "--yes"), end="")
+    router.start()
+    truth = str(pathlib.Path(tempfile.mkdtemp()) / "truth.json")
+    story = [sys.executable, str(HERE / "story.py")]
+    code = subprocess.call([*story, "produce", bootstrap, "--touch", "--prefix", prefix, "--truth", truth])
+    code = code or subprocess.call([*story, "check", bootstrap, "--prefix", prefix, "--truth", truth])
+    stopped, took = router.stop()
+    print(f"stopped with exit {stopped} in {took:.1f} s")
+    print(router.command("verify"), end="")
+    sys.exit(code or stopped)
+
+
+if __name__ == "__main__":
+    main()
