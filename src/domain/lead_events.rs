@@ -260,14 +260,9 @@ fn ended_lead(
     event: &LeadUpdated,
 ) {
     let status = event.changes.as_ref().and_then(|changes| changes.status.as_ref());
-    let back = match how {
-        Ending::Converted | Ending::Merged => false,
-        Ending::Deleted => event.kind == UpdateKind::Undeleted,
-        Ending::Closed | Ending::Silent => {
-            event.kind == UpdateKind::Undeleted
-                || status.is_some() && !lead.is_closed_status(&draft.policy)
-        }
-    };
+    let alive = status.is_some() && !lead.is_closed_status(&draft.policy);
+    let back = !matches!(how, Ending::Converted | Ending::Merged)
+        && (event.kind == UpdateKind::Undeleted || alive);
     if back {
         return reopen(draft, id, lead);
     }

@@ -28,7 +28,6 @@ pub(super) enum Task {
     Sweep(sweep::Reason),
     Slice {
         kind: SweepKind,
-        left: u32,
     },
     Reroute {
         lead: LeadId,
@@ -55,7 +54,7 @@ pub(super) fn decide(domain: &Domain, envelope: &Envelope, task: Task) -> Decisi
         Task::Input => first(&mut draft),
         Task::Act => act(&mut draft),
         Task::Sweep(reason) => sweep::start(&mut draft, reason),
-        Task::Slice { kind, left } => sweep::slice(&mut draft, kind, left),
+        Task::Slice { kind } => sweep::slice(&mut draft, kind),
         Task::Reroute { lead, cause } => sweep::reroute(&mut draft, &lead, cause),
         Task::Retry { lead, cause } => sweep::try_again(&mut draft, &lead, cause),
         Task::Recompute { lead } => sweep::recompute(&mut draft, &lead),
@@ -127,7 +126,7 @@ fn timer(draft: &mut Draft<'_>, key: &TimerKey) {
         TimerKind::Sweep => {
             let kind = SweepKind::ALL.into_iter().find(|kind| kind.name() == &*key.id);
             if let Some(kind) = kind {
-                sweep::resume(draft, kind);
+                sweep::slice(draft, kind);
             }
         }
         TimerKind::Expiry => expire(draft),

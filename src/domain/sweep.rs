@@ -17,7 +17,7 @@ use super::sla;
 use super::time::{Span, Timestamp};
 
 /// Leads that one slice looks at.
-const SLICE: u32 = 256;
+const SLICE: usize = 256;
 /// Re-routes at once before the rate limit holds.
 const REROUTE_BURST: i64 = 50;
 /// Tries of waiting leads, a domain and second.
@@ -75,94 +75,67 @@ pub(super) fn start(draft: &mut Draft<'_>, reason: Reason) {
         },
     };
     if sweep.next_at <= draft.now() {
-        draft.tasks.push(Task::Slice { kind: sweep.kind, left: SLICE });
+        draft.tasks.push(Task::Slice { kind: sweep.kind });
     }
     draft.set_sweep(&id, sweep);
 }
 
-/// Walks on: over leads that need nothing, up to one that does, which is handled by tasks of its own
-/// before the walk goes on from there.
-pub(super) fn slice(draft: &mut Draft<'_>, kind: SweepKind, mut left: u32) {
+/// Walks on by a slice. What its leads need is done by tasks of their own, right after it.
+pub(super) fn slice(draft: &mut Draft<'_>, kind: SweepKind) {
     let id = id_of(kind);
     let Some(mut sweep) = draft.sweep(&id).cloned() else { return };
-    let batch = upcoming(draft, &sweep, left as usize);
-    if batch.is_empty() {
-        return finish(draft, &id, sweep, left);
-    }
+    let batch = upcoming(draft, &sweep);
+    let is_last = batch.len() < SLICE;
     for at in batch {
-        let lead_id = at.1.clone();
-        left -= 1;
-        let acted = match kind {
-            SweepKind::Waiting => {
-                draft.tasks.push(Task::Retry { lead: lead_id, cause: sweep.cause });
-                true
-            }
-            SweepKind::Ladders => {
-                draft.tasks.push(Task::Recompute { lead: lead_id });
-                true
-            }
+        let lead = at.1.clone();
+        match kind {
+            SweepKind::Waiting => draft.tasks.push(Task::Retry { lead, cause: sweep.cause }),
+            SweepKind::Ladders => draft.tasks.push(Task::Recompute { lead }),
             SweepKind::Territories | SweepKind::Departures => {
-                let moves = wants_move(draft, &lead_id, &sweep);
-                if moves && let Err(at) = take_token(draft) {
-                    sweep.next_at = at;
-                    return draft.set_sweep(&id, sweep);
+                if wants_move(draft, &lead, &sweep) {
+                    if let Err(next_at) = take_token(draft) {
+                        sweep.next_at = next_at;
+                        return draft.set_sweep(&id, sweep);
+                    }
+                    draft.tasks.push(Task::Reroute { lead, cause: sweep.cause });
                 }
-                if moves {
-                    draft.tasks.push(Task::Reroute { lead: lead_id, cause: sweep.cause });
-                }
-                moves
             }
-        };
-        sweep.cursor = Some(at);
-        if acted || left == 0 {
-            break;
         }
+        sweep.cursor = Some(at);
     }
-    if left == 0 {
-        let pause = match kind {
-            SweepKind::Waiting => Span::from_millis(i64::from(SLICE) * 1_000 / RETRIES_PER_SEC),
-            _ => Span::ZERO,
-        };
-        sweep.next_at = draft.now() + pause;
-    } else {
-        draft.tasks.push(Task::Slice { kind, left });
-    }
-    draft.set_sweep(&id, sweep);
-}
-
-/// The sweep's timer fell due: the next slice.
-pub(super) fn resume(draft: &mut Draft<'_>, kind: SweepKind) {
-    draft.tasks.push(Task::Slice { kind, left: SLICE });
-}
-
-fn finish(draft: &mut Draft<'_>, id: &SweepId, mut sweep: SweepEntity, left: u32) {
-    if !sweep.again {
+    if is_last && !sweep.again {
         return draft.write(Kind::Sweep, id.text(), None);
     }
-    sweep.again = false;
-    sweep.cursor = None;
-    draft.tasks.push(Task::Slice { kind: sweep.kind, left });
-    draft.set_sweep(id, sweep);
+    if is_last {
+        sweep.again = false;
+        sweep.cursor = None;
+    }
+    let pause = match kind {
+        SweepKind::Waiting => Span::from_millis(SLICE as i64 * 1_000 / RETRIES_PER_SEC),
+        _ => Span::ZERO,
+    };
+    sweep.next_at = draft.now() + pause;
+    draft.set_sweep(&id, sweep);
 }
 
 /// The next leads of the walk, in its stated order.
-fn upcoming(draft: &Draft<'_>, sweep: &SweepEntity, limit: usize) -> Vec<(Timestamp, LeadId)> {
+fn upcoming(draft: &Draft<'_>, sweep: &SweepEntity) -> Vec<(Timestamp, LeadId)> {
     use std::ops::Bound::{Excluded, Unbounded};
     if sweep.kind == SweepKind::Waiting {
         let from = sweep.cursor.clone().map_or(Unbounded, Excluded);
-        return draft.index().waiting.range((from, Unbounded)).take(limit).cloned().collect();
+        return draft.index().waiting.range((from, Unbounded)).take(SLICE).cloned().collect();
     }
     let after = |id: &LeadId| sweep.cursor.as_ref().is_none_or(|(_, cursor)| id > cursor);
     if !sweep.reps.is_empty() {
         let of_reps = sweep.reps.iter().flat_map(|rep| draft.index().leads_of(rep));
         let mut leads: Vec<LeadId> = of_reps.filter(|id| after(id)).cloned().collect();
         leads.sort();
-        leads.truncate(limit);
+        leads.truncate(SLICE);
         return leads.into_iter().map(|id| (Timestamp(0), id)).collect();
     }
     let from = sweep.cursor.as_ref().map_or(Unbounded, |(_, id)| Excluded(id.text()));
     let leads = draft.stored().table(Kind::Lead).range((from, Unbounded));
-    leads.take(limit).map(|(id, _)| (Timestamp(0), LeadId::from(id))).collect()
+    leads.take(SLICE).map(|(id, _)| (Timestamp(0), LeadId::from(id))).collect()
 }
 
 /// Whether a territory change, or the departure of its rep, moves this lead.
