@@ -12,11 +12,12 @@ impl Calendar {
 
     /// The same local time `days` business days later.
     ///
-    /// The day of `from` is the one whose span it lies in (02:00 of a night shift belongs to the day before),
-    /// else its local date; it need not be a business day, and does not count: from Saturday, one business day
-    /// later is Monday. If the calendar is not open at that time of that day, the answer is the day's next
-    /// opening after it, or, past its last span, the day's last closing instant: never another day, so that a
-    /// promise for a half day is kept on it. Zero days give `from`. None if it lies after 2100.
+    /// The day of `from` is the one whose span it lies in (02:00 of a night shift belongs to the
+    /// day before), else its local date; it need not be a business day, and does not count: from
+    /// Saturday, one business day later is Monday. If the calendar is not open at that time of that
+    /// day, the answer is the day's next opening after it, or, past its last span, the day's last
+    /// closing instant: never another day, so that a promise for a half day is kept on it. Zero
+    /// days give `from`. None if it lies after 2100.
     pub fn add_business_days(&self, from: Timestamp, days: u32) -> Option<Timestamp> {
         if days == 0 {
             return Some(from);
@@ -50,7 +51,8 @@ impl Calendar {
         if !contains(today) && contains(yesterday) { yesterday } else { today }
     }
 
-    /// The instants at which a span of a day first opens and last closes; none if the zone skips it whole.
+    /// The instants at which a span of a day first opens and last closes; none if the zone skips it
+    /// whole.
     fn resolve(&self, day: Day, span: &DaySpan) -> Option<(Timestamp, Timestamp)> {
         let zone = &self.inner.zone;
         let opens = zone.first_at(day.start_ms() + span.start_ms());

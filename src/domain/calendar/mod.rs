@@ -1,28 +1,33 @@
 //! Business calendars: when a team is open, and how much open time lies between two instants.
 //!
-//! Vocabulary. A *span* is a piece of a day as the clock on the wall shows it, `09:00-17:00`. A *day* has the
-//! spans of its weekday, unless it is an *exception*: a holiday (no spans) or a day of its own (`days`; it wins
-//! over a holiday on the same date). A span that ends before it starts, `22:00-06:00`, runs past midnight and
-//! belongs to the day it starts on: a holiday takes away the span that starts that day and leaves what is left
-//! of the span of the evening before. *Open time* is elapsed time while the calendar is open.
+//! Vocabulary. A *span* is a piece of a day as the clock on the wall shows it, `09:00-17:00`. A
+//! *day* has the spans of its weekday, unless it is an *exception*: a holiday (no spans) or a day
+//! of its own (`days`; it wins over a holiday on the same date). A span that ends before it starts,
+//! `22:00-06:00`, runs past midnight and belongs to the day it starts on: a holiday takes away the
+//! span that starts that day and leaves what is left of the span of the evening before. *Open time*
+//! is elapsed time while the calendar is open.
 //!
-//! **Daylight saving.** An instant is open exactly if the local date and time it has lie in a span. So
-//! - a gap (spring) shortens the open day by what the clock skips; a span that lies in the gap does not happen,
-//!   and one that starts in it opens at the first instant after it;
-//! - an overlap (autumn) lengthens the open day: an hour that the clock shows twice counts twice, since two
-//!   hours elapse. A span around the overlap starts at the earlier offset and ends at the later one. A span
-//!   with a boundary *inside* the repeated hour is open both times the clock shows it, and shut between;
-//! - a date that a zone skipped (Samoa, 2011-12-30) has no open time and is no business day.
+//! **Daylight saving.** An instant is open exactly if the local date and time it has lie in a span.
+//! So
+//! - a gap (spring) shortens the open day by what the clock skips; a span that lies in the gap does
+//!   not happen, and one that starts in it opens at the first instant after it;
+//! - an overlap (autumn) lengthens the open day: an hour that the clock shows twice counts twice,
+//!   since two hours elapse. A span around the overlap starts at the earlier offset and ends at the
+//!   later one. A span with a boundary *inside* the repeated hour is open both times the clock
+//!   shows it, and shut between;
+//! - a date that a zone skipped (Samoa, 2011-12-30) has no open time, save the morning after of a
+//!   span past midnight.
 //!
-//! **Rounding.** Nothing is rounded: bounds are whole minutes, instants whole milliseconds. A target that falls
-//! on a closing instant is that instant, not the next opening.
+//! **Rounding.** Nothing is rounded: bounds are whole minutes, instants whole milliseconds. A
+//! target that falls on a closing instant is that instant, not the next opening.
 //!
-//! How: a [`table::Table`] maps an instant to the open time before it, and back, by two binary searches; all
-//! questions are asked of these two functions (`open_time.rs`), so that a target years away costs what one in five
-//! minutes does: less than a microsecond. A table is built once a calendar and shared by its clones.
+//! How: a table (`table.rs`) maps an instant to the open time before it, and back, by two binary
+//! searches; all questions are asked of these two functions (`open_time.rs`), so that a target
+//! years away costs what one in five minutes does: less than a microsecond. A table is built once a
+//! calendar and shared by its clones.
 //!
-//! Deliberately absent: rounding to working days, calendars relative to a rep's own zone, and recurring holidays
-//! (Easter is data, not code).
+//! Deliberately absent: rounding to working days, calendars relative to a rep's own zone, and
+//! recurring holidays (Easter is data, not code).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -109,9 +114,9 @@ const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 impl Calendar {
     /// A calendar from its parts; `weekly` from Monday to Sunday, dates from 1970 to 2100.
     ///
-    /// Spans of the weekly pattern may touch but not overlap, past midnight too. The spans of a day in `days`
-    /// must not overlap each other; where one overlaps what is left of the evening before, the time is simply
-    /// open.
+    /// Spans of the weekly pattern may touch but not overlap, past midnight too. The spans of a day
+    /// in `days` must not overlap each other; where one overlaps what is left of the evening
+    /// before, the time is simply open.
     pub fn new(
         zone: &str,
         weekly: [Vec<DaySpan>; 7],
@@ -154,26 +159,29 @@ impl Calendar {
         spans_of(&self.inner.weekly, &self.inner.exceptions, day)
     }
 
-    /// Whether the calendar is open at an instant; the opening instant is open, the closing one is not.
+    /// Whether the calendar is open at an instant; the opening instant is open, the closing one is
+    /// not.
     pub fn is_open(&self, at: Timestamp) -> bool {
         self.inner.table.is_open(at)
     }
 
-    /// The first open instant at or after `at`: `at` itself while open. None if there is none up to 2100.
+    /// The first open instant at or after `at`: `at` itself while open. None if there is none up to
+    /// 2100.
     pub fn next_open(&self, at: Timestamp) -> Option<Timestamp> {
         self.inner.table.next_open(at)
     }
 
-    /// The first closing instant after `at`: of this opening while open, else of the next one. None if the
-    /// calendar never closes again, or not up to 2100.
+    /// The first closing instant after `at`: of this opening while open, else of the next one. None
+    /// if the calendar never closes again, or not up to 2100.
     pub fn next_close(&self, at: Timestamp) -> Option<Timestamp> {
         self.inner.table.next_close(at)
     }
 
     /// The instant at which `span` of open time has passed since `from`, not counting `blocked`.
     ///
-    /// `blocked` are half-open intervals `[from, to)` in any order; they may overlap. A span of zero (or less)
-    /// gives `from`; a target that falls on a closing instant gives that instant. None if it lies after 2100.
+    /// `blocked` are half-open intervals `[from, to)` in any order; they may overlap. A span of
+    /// zero (or less) gives `from`; a target that falls on a closing instant gives that instant.
+    /// None if it lies after 2100.
     pub fn add_open_time(
         &self,
         from: Timestamp,
@@ -183,7 +191,8 @@ impl Calendar {
         self.inner.table.add_open_time(from, span, blocked)
     }
 
-    /// How much open time lies in `[from, to)`, not counting `blocked`; zero if `to` is not after `from`.
+    /// How much open time lies in `[from, to)`, not counting `blocked`; zero if `to` is not after
+    /// `from`.
     pub fn open_time_between(
         &self,
         from: Timestamp,

@@ -1,10 +1,13 @@
-//! The fast calendar against a slow and obvious one, over random calendars around every kind of odd day.
+//! The fast calendar against a slow and obvious one, over random calendars around every kind of odd
+//! day.
 //!
-//! The model walks minute by minute in UTC. A minute is open if the local date and time that jiff gives for it
-//! lie in a span of that date, or in what is left of a span of the day before. It shares no code with the
-//! calendar, which is even built from its texts. A case asks all questions about one instant.
+//! The model walks minute by minute in UTC. A minute is open if the local date and time that jiff
+//! gives for it lie in a span of that date, or in what is left of a span of the day before. It
+//! shares no code with the calendar, which is even built from its texts. A case asks all questions
+//! about one instant.
 //!
-//! `LEAD_ROUTER_CALENDAR_CASES` sets how many cases are tried, `LEAD_ROUTER_CALENDAR_SEED` where they begin.
+//! `LEAD_ROUTER_CALENDAR_CASES` sets how many cases are tried, `LEAD_ROUTER_CALENDAR_SEED` where
+//! they begin.
 
 use std::collections::BTreeMap;
 
@@ -96,8 +99,8 @@ impl Model {
         self.open[usize::try_from(minute).expect("inside the model")]
     }
 
-    /// From `from` on, calls `each` with the length of every piece up to a minute's end and whether it counts,
-    /// until it says stop or the model ends.
+    /// From `from` on, calls `each` with the length of every piece up to a minute's end and whether
+    /// it counts, until it says stop or the model ends.
     fn walk(
         &self,
         from: i64,
@@ -188,7 +191,8 @@ impl Pair<'_> {
         let expected = self.model.open_time_between(from, to, &plain);
         assert_eq!(between.0, expected, "to {} {}", Timestamp(to), about());
 
-        // Half of the spans end just where some open time ends: closing instants and starts of absences.
+        // Half of the spans end just where some open time ends: closing instants and starts of
+        // absences.
         let span = if random.one_in(2) { between.0 } else { random.length_ms() / 4 };
         let after = self.fast.add_open_time(Timestamp(from), Span(span), &blocked);
         let expected = self.model.add_open_time(from, span, &plain);

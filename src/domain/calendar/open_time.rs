@@ -1,5 +1,5 @@
-//! The questions that are asked of a time line, whatever its opening hours: blocked intervals, next opening,
-//! next close; and the clock of an SLA, which is a calendar or the wall.
+//! The questions that are asked of a time line, whatever its opening hours: blocked intervals, next
+//! opening, next close; and the clock of an SLA, which is a calendar or the wall.
 
 use super::Calendar;
 use super::table::{FIRST_MS, LAST_MS};
@@ -7,7 +7,8 @@ use crate::domain::time::{Span, Timestamp};
 
 /// Open time as a function of the instant, and its inverse.
 ///
-/// `open_before` never falls, and rises by one in each open millisecond; all else follows from that.
+/// `open_before` never falls, and rises by one in each open millisecond; all else follows from
+/// that.
 pub(super) trait Timeline {
     /// The open time before an instant, from a start far in the past.
     fn open_before(&self, at_ms: i64) -> i64;

@@ -9,7 +9,8 @@ use super::day::MINUTE_MS;
 
 pub(super) const DAY_MINUTES: u16 = 1_440;
 
-/// From a minute of the day (inclusive) to a later one (exclusive), past midnight too; at most 24 hours long.
+/// From a minute of the day (inclusive) to a later one (exclusive), past midnight too; at most 24
+/// hours long.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DaySpan {
     from_minute: u16,
@@ -47,7 +48,8 @@ impl DaySpan {
         self.from_minute
     }
 
-    /// The minute at which it ends, counted from the start of the same day: over 1,440 if it runs past midnight.
+    /// The minute at which it ends, counted from the start of the same day: over 1,440 if it runs
+    /// past midnight.
     pub fn to_minute(self) -> u16 {
         self.to_minute
     }

@@ -1,8 +1,8 @@
 //! Open time as a function of the instant, and its inverse.
 //!
-//! The time line is cut where the zone's offset changes and where exceptions begin and end. In each piece either
-//! the weekly pattern holds, shifted by the offset, or the open intervals are listed one by one; each piece knows
-//! the open time before it:
+//! The time line is cut where the zone's offset changes and where exceptions begin and end. In each
+//! piece either the weekly pattern holds, shifted by the offset, or the open intervals are listed
+//! one by one; each piece knows the open time before it:
 //!
 //! ```text
 //!   weekly, +1 h     │ listed (Easter) │ weekly, +1 h │ weekly, +2 h      …
@@ -127,8 +127,8 @@ impl Timeline for Table {
     }
 }
 
-/// The local times at which exceptions may matter, joined: each covers its day and the next, where a span that
-/// starts on it may end.
+/// The local times at which exceptions may matter, joined: each covers its day and the next, where
+/// a span that starts on it may end.
 fn windows(exceptions: &BTreeMap<Day, Vec<DaySpan>>) -> Vec<(i64, i64)> {
     let window = |day: &Day| (day.start_ms(), day.start_ms() + 2 * DAY_MS);
     let joined = join(exceptions.keys().map(window).collect(), 0);

@@ -1,5 +1,5 @@
-//! Opening hours, business days and zone days, case by case. Expected instants are written with the zone's
-//! offset, so that no test trusts the code under test to find it.
+//! Opening hours, business days and zone days, case by case. Expected instants are written with the
+//! zone's offset, so that no test trusts the code under test to find it.
 
 use super::*;
 
@@ -356,8 +356,8 @@ fn leap_days_and_years() {
         leap.add_open_time(at("2028-02-28T16:00:00+01:00"), hours(2), &[]),
         Some(at("2028-02-29T10:00:00+01:00"))
     );
-    // 2026-01-01, a Thursday, to 2100-01-01, a Friday: 3,861 weeks and a Thursday of 40 and 8 hours, less
-    // 4 + 8 + 8 + 8 hours of exceptions on working days.
+    // 2026-01-01, a Thursday, to 2100-01-01, a Friday: 3,861 weeks and a Thursday of 40 and 8
+    // hours, less 4 + 8 + 8 + 8 hours of exceptions on working days.
     let all = leap.open_time_between(
         at("2026-01-01T00:00:00+01:00"),
         at("2100-01-01T00:00:00+01:00"),
@@ -430,8 +430,8 @@ fn zone_days_and_weeks() {
     let havana = zone("America/Havana");
     let first = at("2026-11-01T00:00:00-04:00");
     assert_eq!(day_start(&havana, at("2026-11-01T00:00:00-05:00")), first);
-    // The clock went back over midnight: Newfoundland at 00:01 on 2010-11-07. The repeated evening belongs to
-    // the new day, so that days have no hole.
+    // The clock went back over midnight: Newfoundland at 00:01 on 2010-11-07. The repeated evening
+    // belongs to the new day, so that days have no hole.
     let newfoundland = zone("America/St_Johns");
     let first = at("2010-11-07T00:00:00-02:30");
     let repeated = at("2010-11-06T23:30:00-03:30");

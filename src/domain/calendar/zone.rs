@@ -1,7 +1,7 @@
 //! A time zone by name, as a table of its offsets; where its local days and weeks start.
 //!
-//! The rules come from the time-zone data bundled with the binary, never from the machine: two machines, or a
-//! replay years later with the same binary, must agree on every instant.
+//! The rules come from the time-zone data bundled with the binary, never from the machine: two
+//! machines, or a replay years later with the same binary, must agree on every instant.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -20,8 +20,8 @@ const LAST_TRANSITION_MS: i64 = Timestamp::MAX.0 + 366 * DAY_MS;
 
 /// A time zone of the IANA database. Cheap to clone; ordered and equal by name.
 ///
-/// Clones and repeated [`Zone::parse`] of a name share one table, so that 20,000 reps weigh what their
-/// distinct zones weigh (about 6 kB each).
+/// Clones and repeated [`Zone::parse`] of a name share one table, so that 20,000 reps weigh what
+/// their distinct zones weigh (about 6 kB each).
 #[derive(Clone)]
 pub struct Zone {
     inner: Arc<Inner>,
@@ -52,7 +52,8 @@ static ZONES: RwLock<BTreeMap<String, Zone>> = RwLock::new(BTreeMap::new());
 static UTC: LazyLock<Zone> = LazyLock::new(|| Zone::new("UTC", &TimeZone::UTC));
 
 impl Zone {
-    /// The zone of an IANA name (`Europe/Berlin`, `UTC`), in any case; the name is kept as the database writes it.
+    /// The zone of an IANA name (`Europe/Berlin`, `UTC`), in any case; the name is kept as the
+    /// database writes it.
     pub fn parse(name: &str) -> Result<Zone, ZoneError> {
         if let Some(zone) = ZONES.read().unwrap_or_else(PoisonError::into_inner).get(name) {
             return Ok(zone.clone());
@@ -100,8 +101,8 @@ impl Zone {
         at.0 + self.stretch(after.saturating_sub(1)).offset_ms
     }
 
-    /// The first instant at which the local clock shows `local_ms` or later: the earlier one of two in an
-    /// overlap, the end of the gap in a gap.
+    /// The first instant at which the local clock shows `local_ms` or later: the earlier one of two
+    /// in an overlap, the end of the gap in a gap.
     pub(super) fn first_at(&self, local_ms: i64) -> Timestamp {
         // The local times at which stretches end rise (a test holds all zones to that).
         let before = |stretch: &Stretch| stretch.end_ms + stretch.offset_ms <= local_ms;
@@ -109,8 +110,8 @@ impl Zone {
         Timestamp((local_ms - stretch.offset_ms).max(stretch.start_ms))
     }
 
-    /// The end of the last time that the local clock shows less than `local_ms`: a closing instant. In a gap,
-    /// its start.
+    /// The end of the last time that the local clock shows less than `local_ms`: a closing instant.
+    /// In a gap, its start.
     pub(super) fn last_before(&self, local_ms: i64) -> Timestamp {
         let before = |stretch: &Stretch| stretch.start_ms + stretch.offset_ms < local_ms;
         let after = self.stretches().partition_point(before);
@@ -126,8 +127,9 @@ impl Zone {
 
 /// The first instant of the local day that `at` belongs to.
 ///
-/// Midnight, or the first instant after it where the clock skips midnight. Days follow one another without
-/// a hole: where a clock goes back over midnight, the repeated end of the evening belongs to the new day.
+/// Midnight, or the first instant after it where the clock skips midnight. Days follow one another
+/// without a hole: where a clock goes back over midnight, the repeated end of the evening belongs
+/// to the new day.
 pub fn day_start(zone: &Zone, at: Timestamp) -> Timestamp {
     zone.start_of(zone.day_of(at))
 }
