@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use super::pipe::{PolicyFile, pipe};
 #[cfg(feature = "kafka")]
-use super::{run, topics};
+use super::{bench, run, topics};
 use crate::runtime::run::Exit;
 
 /// Gives every Salesforce lead to the right rep at once, and holds the rep to answering in time.
@@ -30,6 +30,9 @@ enum Command {
     /// Runs the service.
     #[cfg(feature = "kafka")]
     Run(run::Args),
+    /// Measures the time from lead to readable assignment, beside a raw pass-through in the same run.
+    #[cfg(feature = "kafka")]
+    Bench(bench::Args),
     /// Says which topics are missing or wrong, and makes the missing ones.
     #[cfg(feature = "kafka")]
     Topics(topics::Args),
@@ -57,6 +60,8 @@ fn dispatch(command: Command) -> Exit {
         },
         #[cfg(feature = "kafka")]
         Command::Run(args) => run::main(&args),
+        #[cfg(feature = "kafka")]
+        Command::Bench(args) => bench::main(&args),
         #[cfg(feature = "kafka")]
         Command::Topics(args) => topics::main(&args),
     }

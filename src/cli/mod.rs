@@ -1,5 +1,7 @@
 //! The commands: one file each, and the line that dispatches them.
 
+#[cfg(feature = "kafka")]
+mod bench;
 #[cfg(feature = "edge")]
 mod commands;
 pub mod pipe;

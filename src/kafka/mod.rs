@@ -16,6 +16,7 @@
 //!
 //! Deliberately absent: routing, retries of batches, decisions about exits (a hanging call excepted).
 
+pub mod bench;
 mod context;
 mod error;
 mod lane;

@@ -5,6 +5,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::domain::time::Timestamp;
 use crate::engine::ports::Clock;
 
+/// The time on the wall.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
 /// What the workers and the tools read the time from.
 #[derive(Clone, Copy, Debug)]
 pub struct WallClock {
@@ -25,8 +31,7 @@ impl Default for WallClock {
 
 impl Clock for WallClock {
     fn now(&mut self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        now()
     }
 
     fn monotonic(&mut self) -> Duration {

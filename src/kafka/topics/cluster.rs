@@ -233,6 +233,28 @@ pub fn apply(settings: &Settings, report: &Report) -> Result<Vec<String>, Troubl
     Ok(made)
 }
 
+/// Removes topics: those that a measurement made for itself.
+pub fn delete(settings: &Settings, names: &[String]) -> Result<(), Trouble> {
+    let admin: AdminClient<DefaultClientContext> =
+        settings::admin(settings).create().map_err(|error| error::creating(&error))?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let deleted = block_on(admin.delete_topics(&names, &AdminOptions::new()));
+    deleted.map(|_| ()).map_err(|error| error::inspecting("delete topics", &error))
+}
+
+/// Makes topics with the brokers' defaults.
+pub fn create(settings: &Settings, names: &[&str], partitions: i32) -> Result<(), Trouble> {
+    let admin: AdminClient<DefaultClientContext> =
+        settings::admin(settings).create().map_err(|error| error::creating(&error))?;
+    let fixed = settings.topics.replication;
+    let new: Vec<NewTopic<'_>> = names
+        .iter()
+        .map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(fixed)))
+        .collect();
+    let created = block_on(admin.create_topics(&new, &AdminOptions::new()));
+    created.map(|_| ()).map_err(|error| error::inspecting("create topics", &error))
+}
+
 struct Unpark(Thread);
 
 impl Wake for Unpark {
