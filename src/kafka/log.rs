@@ -17,13 +17,21 @@ use super::source::Source;
 use super::topics::Layout;
 use super::watchdog::Watchdog;
 
+/// Closing a consumer can hang when brokers are away; it is not waited for longer.
+const CLOSING: Duration = Duration::from_secs(4);
+
 /// The log of one worker. Made on the worker's own thread, which the callbacks wake.
 pub struct KafkaLog {
     settings: Arc<Settings>,
     worker: usize,
+    /// None = left the group: over for good.
+    joined: Option<Joined>,
+    stop: Arc<AtomicBool>,
+}
+
+struct Joined {
     source: Source,
     sink: Sink,
-    stop: Arc<AtomicBool>,
 }
 
 impl KafkaLog {
@@ -43,47 +51,63 @@ impl KafkaLog {
             Failure::Abort(why) | Failure::Unknown(why) => Trouble::Temporary(why),
         })?;
         let source = Source::connect(&settings, worker, layout)?;
-        Ok(KafkaLog { settings, worker, source, sink, stop })
+        let joined = Some(Joined { source, sink });
+        Ok(KafkaLog { settings, worker, joined, stop })
     }
 
-    /// Leaves the group (a static member keeps its place until its session ends). False: closing took
-    /// longer than `most` and was left to the end of the process.
-    pub fn close(self, most: Duration) -> bool {
-        self.sink.close();
-        self.source.close(most)
+    fn source(&mut self) -> Result<&mut Source> {
+        self.joined.as_mut().map(|joined| &mut joined.source).ok_or_else(left)
     }
+
+    fn sink(&mut self) -> Result<&mut Sink> {
+        self.joined.as_mut().map(|joined| &mut joined.sink).ok_or_else(left)
+    }
+}
+
+fn left() -> Failure {
+    Failure::Fatal("the worker has left the group".to_owned())
+}
+
+/// Says why a transaction goes wrong: the worker acts on the kind of failure only.
+fn noted<T>(result: Result<T>) -> Result<T> {
+    match &result {
+        Err(Failure::Abort(why)) => tracing::warn!(why, "the transaction is aborted"),
+        Err(Failure::Unknown(why)) => tracing::warn!(why, "the outcome is unknown"),
+        _ => {}
+    }
+    result
 }
 
 impl Log for KafkaLog {
     fn poll(&mut self, wait: Span, out: &mut Vec<Event>) -> Result<()> {
         let wait = Duration::from_millis(u64::try_from(wait.0).unwrap_or(0));
-        self.source.poll(wait, out)
+        self.source()?.poll(wait, out)
     }
 
     fn pause(&mut self, part: Part) -> Result<()> {
-        self.source.pause(part, true);
+        self.source()?.pause(part, true);
         Ok(())
     }
 
     fn resume(&mut self, part: Part) -> Result<()> {
-        self.source.pause(part, false);
+        self.source()?.pause(part, false);
         Ok(())
     }
 
     fn seek(&mut self, to: &[(Part, i64)]) -> Result<()> {
-        self.source.seek(to)
+        self.source()?.seek(to)
     }
 
     fn ends(&mut self, parts: &[Part]) -> Result<Vec<i64>> {
-        self.source.offsets_at(parts, None)
+        self.source()?.offsets_at(parts, None)
     }
 
     fn offsets_at(&mut self, parts: &[Part], time: Timestamp) -> Result<Vec<i64>> {
-        self.source.offsets_at(parts, Some(time))
+        self.source()?.offsets_at(parts, Some(time))
     }
 
     fn committed(&mut self, shard: i32) -> Result<Committed> {
-        self.source.committed(shard)
+        self.source()?.committed(shard)
     }
 
     fn restore(&mut self, shard: i32, each: &mut dyn FnMut(&[u8], Option<&[u8]>)) -> Result<i64> {
@@ -91,7 +115,7 @@ impl Log for KafkaLog {
         Restore {
             settings: &self.settings,
             worker: self.worker,
-            source: &mut self.source,
+            source: &mut self.joined.as_mut().ok_or_else(left)?.source,
             shard,
             stop: &move || stop.load(Ordering::Relaxed),
             served_at: Instant::now(),
@@ -105,11 +129,11 @@ impl Log for KafkaLog {
     }
 
     fn owns(&mut self, shards: &[i32]) -> bool {
-        self.source.owns(shards)
+        self.source().is_ok_and(|source| source.owns(shards))
     }
 
     fn begin(&mut self) -> Result<()> {
-        self.sink.begin()
+        noted(self.sink()?.begin())
     }
 
     fn send(&mut self, record: Outgoing) -> Result<()> {
@@ -120,14 +144,16 @@ impl Log for KafkaLog {
             OutTopic::DeadLetter => &topics.dead_letter,
             OutTopic::State => &topics.state,
         };
-        self.sink.send(name, &record)
+        let sink = &mut self.joined.as_mut().ok_or_else(left)?.sink;
+        noted(sink.send(name, &record))
     }
 
     fn send_offsets(&mut self, offsets: &[(Part, i64, String)]) -> Result<()> {
+        let Joined { source, sink } = self.joined.as_mut().ok_or_else(left)?;
         let mut list = TopicPartitionList::with_capacity(offsets.len());
         let mut shards = Vec::new();
         for (part, offset, metadata) in offsets {
-            let Some(name) = self.source.layout().name(part.topic) else { continue };
+            let Some(name) = source.layout().name(part.topic) else { continue };
             let mut element = list.add_partition(name, part.shard);
             element
                 .set_offset(Offset::Offset(*offset))
@@ -141,19 +167,29 @@ impl Log for KafkaLog {
                 "a transaction without offsets would not be fenced".to_owned(),
             ));
         }
-        let membership = self.source.membership(&shards)?;
-        self.sink.send_offsets(&list, &membership)
+        let membership = noted(source.membership(&shards))?;
+        noted(sink.send_offsets(&list, &membership))
     }
 
     fn commit(&mut self) -> Result<()> {
-        self.sink.commit()
+        noted(self.sink()?.commit())
     }
 
     fn abort(&mut self) -> Result<()> {
-        self.sink.abort()
+        noted(self.sink()?.abort())
     }
 
     fn recreate(&mut self) -> Result<()> {
-        self.sink.recreate()
+        noted(self.sink()?.recreate())
+    }
+
+    /// A static member keeps its place until its session ends. This is the end of this log.
+    fn leave(&mut self) -> Result<()> {
+        let Some(Joined { source, sink }) = self.joined.take() else { return Ok(()) };
+        sink.close();
+        if !source.close(CLOSING) {
+            tracing::warn!("the consumer did not close in time; it ends with the process");
+        }
+        Ok(())
     }
 }

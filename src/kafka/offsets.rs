@@ -31,19 +31,19 @@ impl Source {
             .filter(|(_, offset)| **offset < 0)
             .map(|(part, _)| part.clone())
             .collect();
-        let mut first = self.offsets(&fresh, Offset::Beginning)?.into_iter();
+        let mut first = self.offsets(&fresh, Offset::Beginning, QUERY)?.into_iter();
         let start = |offset| if offset < 0 { first.next().unwrap_or(0) } else { offset };
         Ok(found.into_iter().map(start).collect())
     }
 
     /// The last stable offsets.
-    pub(super) fn ends(&self, parts: &[(String, i32)]) -> Result<Vec<i64>> {
-        self.offsets(parts, Offset::End)
+    pub(super) fn ends(&self, parts: &[(String, i32)], within: Duration) -> Result<Vec<i64>> {
+        self.offsets(parts, Offset::End, within)
     }
 
     /// The last stable offsets for `End`, the first for `Beginning`, else by time; −1 where no record is
     /// so late.
-    fn offsets(&self, parts: &[(String, i32)], at: Offset) -> Result<Vec<i64>> {
+    fn offsets(&self, parts: &[(String, i32)], at: Offset, within: Duration) -> Result<Vec<i64>> {
         if parts.is_empty() {
             return Ok(Vec::new());
         }
@@ -51,7 +51,7 @@ impl Source {
         list.set_all_offsets(at).map_err(|error| error::query("offsets", &error))?;
         let found = self
             .consumer()
-            .offsets_for_times(list, QUERY)
+            .offsets_for_times(list, within)
             .map_err(|error| error::query("offsets", &error))?;
         in_order(parts, &found, "offsets")
     }
@@ -65,11 +65,11 @@ impl Source {
         if named.is_empty() {
             return Ok(vec![0; parts.len()]);
         }
-        let ends = self.ends(&named)?;
+        let ends = self.ends(&named, QUERY)?;
         let found = match time {
             None => ends,
             Some(time) => {
-                let by_time = self.offsets(&named, Offset::Offset(time.0.max(0)))?;
+                let by_time = self.offsets(&named, Offset::Offset(time.0.max(0)), QUERY)?;
                 by_time
                     .into_iter()
                     .zip(ends)

@@ -2,8 +2,9 @@
 //!
 //! A queue is split once, before its first assignment, and kept for the life of the process: a second
 //! handle would take the wake-ups of the first away. Pausing means not to empty a queue: librdkafka stops
-//! fetching when it is full, and nothing is fetched twice. After an error the end of a partition may be
-//! an old one, so every part is sought to where it is, which makes a fresh one.
+//! fetching when it is full, and nothing is fetched twice. After an error deliveries may be behind: that is
+//! said at once, so that no timer overtakes a record, and again when the brokers answer, since only then
+//! can it be established anew where the ends are.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use super::layout::Layout;
 use super::offsets::QUERY;
 use super::settings;
 
+/// After trouble the brokers are asked this often whether they answer.
+const RETRY: Duration = Duration::from_secs(1);
 /// The longest sleep: a lost wake-up costs no more than this.
 const PARK: Duration = Duration::from_millis(100);
 
@@ -36,6 +39,8 @@ pub(super) struct Source {
     waiting: Option<Vec<(String, i32)>>,
     pending: Vec<Event>,
     swept_at: Instant,
+    /// The brokers had trouble and have not answered since; when they were last asked.
+    unanswered: Option<Instant>,
 }
 
 impl Source {
@@ -64,6 +69,7 @@ impl Source {
             waiting: None,
             pending: Vec::new(),
             swept_at: Instant::now(),
+            unanswered: None,
         })
     }
 
@@ -119,7 +125,11 @@ impl Source {
                 Heard::Fatal(why) => return Err(Failure::Fatal(why)),
             }
         }
-        if unsure { self.unsure() } else { Ok(()) }
+        if unsure {
+            self.unsure();
+        }
+        self.ask_again();
+        Ok(())
     }
 
     /// Polls until there is nothing more: one poll serves one event and does not say if it did.
@@ -151,16 +161,36 @@ impl Source {
         }
     }
 
-    /// Deliveries may be behind. A fresh end is made for each part by seeking it to where it is.
-    fn unsure(&mut self) -> Result<()> {
-        let back: Vec<(Part, i64)> = self
+    /// Deliveries may be behind.
+    fn unsure(&mut self) {
+        if self.unanswered.is_none() {
+            self.unanswered = Some(Instant::now());
+            self.pending.push(Event::Unsure);
+        }
+    }
+
+    /// After trouble, asks the brokers once a second; the answer is the moment to look for the ends.
+    fn ask_again(&mut self) {
+        let Some(asked) = self.unanswered else { return };
+        if asked.elapsed() < RETRY {
+            return;
+        }
+        let named: Vec<(String, i32)> = self
             .lanes
             .iter()
             .filter(|lane| lane.assigned)
-            .map(|lane| (lane.part, lane.position))
+            .filter_map(|lane| {
+                Some((self.layout.name(lane.part.topic)?.to_owned(), lane.part.shard))
+            })
             .collect();
-        self.pending.push(Event::Unsure);
-        self.seek(&back)
+        self.unanswered = match self.ends(&named, RETRY) {
+            Ok(_) => {
+                tracing::info!("the brokers answer again");
+                self.pending.push(Event::Unsure);
+                None
+            }
+            Err(_) => Some(Instant::now()),
+        };
     }
 
     fn assign(&mut self, parts: &[(String, i32)]) -> Result<()> {
@@ -170,7 +200,7 @@ impl Source {
             self.split(name, *partition)?;
         }
         let starts = self.starts(parts)?;
-        let ends = self.ends(parts)?;
+        let ends = self.ends(parts, QUERY)?;
         let mut list = TopicPartitionList::with_capacity(parts.len());
         for ((name, shard), start) in parts.iter().zip(&starts) {
             list.add_partition_offset(name, *shard, Offset::Offset(*start))
@@ -255,7 +285,7 @@ impl Source {
             }
         }
         if unsure {
-            self.unsure()?;
+            self.unsure();
             out.append(&mut self.pending);
         }
         Ok(())

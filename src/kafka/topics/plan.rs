@@ -73,6 +73,12 @@ pub struct Finding {
     pub mend: Option<String>,
 }
 
+impl Finding {
+    pub fn is_fault(&self) -> bool {
+        self.severity == Severity::Fault
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {
@@ -98,7 +104,7 @@ pub struct Report {
 
 impl Report {
     pub fn faults(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|finding| finding.severity == Severity::Fault)
+        self.findings.iter().filter(|finding| finding.is_fault())
     }
 }
 
