@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use super::merge::{Flow, Next, Order};
-use super::partition::partition_of;
 use super::ports::{Clock, Failure, Log, Outgoing, Part, Record, Result};
 use super::report::{BatchReport, Ending, Observer};
 use super::shard::Said;
@@ -115,13 +114,10 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         self.transaction.records += 1;
         self.transaction.bytes += record.bytes();
         let started = self.clock.monotonic();
-        let misplaced = misplaced(&record, self.settings.partitions);
-        let decoded = match misplaced {
-            Some(error) => Err(error),
-            None if self.panicked.contains(&(record.part, record.offset)) => {
-                Err(Error::new(reason::PROCESSOR_PANIC, "value", "deciding it panicked"))
-            }
-            None => self.wire.decode(&record, now),
+        let decoded = if self.panicked.contains(&(record.part, record.offset)) {
+            Err(Error::new(reason::PROCESSOR_PANIC, "value", "deciding it panicked"))
+        } else {
+            self.wire.decode(&record, self.settings.partitions)
         };
         let (domain, input) = match decoded {
             Ok(decoded) => decoded,
@@ -155,7 +151,8 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
                 let letter = self.wire.dead_letter(record, &error, said.now);
                 self.send(letter)?;
             } else if let Some(outgoing) = self.wire.published(&fact, said.now) {
-                self.send(outgoing)?;
+                // What we decided always fits our own schema; a fault here is one of ours.
+                self.send(outgoing.map_err(|error| Failure::Fatal(error.to_string()))?)?;
             }
             self.report.facts.push(fact);
         }
@@ -292,12 +289,4 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         report.transaction_took = took.min(Duration::from_secs(3_600));
         self.observer.batch(report);
     }
-}
-
-/// A record in a partition that its key does not hash to would part leads from their territories.
-fn misplaced(record: &Record, partitions: i32) -> Option<Error> {
-    let key = record.key.as_ref()?;
-    let home = partition_of(key, partitions);
-    let detail = "the key belongs to another partition: set the producer's partitioner to murmur2";
-    (home != record.part.shard).then(|| Error::new(reason::KEY_PARTITION, "key", detail))
 }

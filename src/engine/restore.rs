@@ -11,6 +11,7 @@ use super::shard::{Mark, Shard};
 use super::transaction::{Phase, Step};
 use super::wire::{self, Stored};
 use super::worker::{StartLeads, Worker};
+use crate::codec::image::ImageError;
 use crate::domain::input::Topic;
 use crate::domain::state::State;
 use crate::domain::time::{Span, Timestamp};
@@ -112,7 +113,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         let mut newest: Vec<_> = newest.into_iter().collect();
         newest.sort();
         for (key, value) in newest {
-            match reader.read(shard, &key, &value).map_err(unreadable)? {
+            match reader.read(&key, &value).map_err(unreadable)? {
                 Stored::Mark(found) => mark = Some(found),
                 Stored::Image => digest = digest.wrapping_add(wire::hash_of(&key, &value)),
             }
@@ -271,6 +272,6 @@ fn refuse<T>(shard: i32, why: &str) -> Result<T> {
     Err(Failure::Fatal(format!("shard {shard}: {why}")))
 }
 
-fn unreadable(error: wire::Unreadable) -> Failure {
+fn unreadable(error: ImageError) -> Failure {
     Failure::Fatal(format!("the state cannot be read: {error}"))
 }

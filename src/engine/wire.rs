@@ -1,58 +1,74 @@
 //! Between the engine and the codec: records in, records out, images and the shard's own image.
 
-use std::fmt;
-
 use super::ports::{OutTopic, Outgoing, Record};
 use super::shard::{DIGEST, Mark};
-use crate::codec::error::{Error, reason};
-use crate::codec::json;
+use crate::codec::dead_letter::{self, Source};
+use crate::codec::encode::{Encoder, Format};
+use crate::codec::error::Error;
+use crate::codec::image::{self, Assembler, ImageError, SHARD_KEY, ShardImage};
+use crate::codec::record::{Decoder, RawRecord};
 use crate::domain::entity::{Entity, EntityKey};
 use crate::domain::fact::Fact;
 use crate::domain::hash;
 use crate::domain::ids::DomainId;
-use crate::domain::input::Input;
+use crate::domain::input::{Input, Topic};
 use crate::domain::state::{Change, State};
 use crate::domain::time::Timestamp;
 
 /// How records are read and written.
-#[derive(Clone, Debug, Default)]
-pub struct Wire {}
+#[derive(Clone, Debug)]
+pub struct Wire {
+    pub decoder: Decoder,
+    pub encoder: Encoder,
+    /// The names of the topics in, for dead letters.
+    pub names: [String; 9],
+    /// A dead letter larger than this is written without its value.
+    pub max_bytes: usize,
+}
+
+impl Default for Wire {
+    /// Avro single objects, the default names.
+    fn default() -> Wire {
+        Wire {
+            decoder: Decoder::default(),
+            encoder: Encoder::new(Format::SingleObject),
+            names: Topic::ALL.map(|topic| topic.name().to_owned()),
+            max_bytes: 1_000_000,
+        }
+    }
+}
 
 /// What an image in the state topic is.
 #[derive(Debug)]
 pub(super) enum Stored {
+    /// The shard's own, with the partition count that it was written under.
     Mark((Mark, i32)),
     Image,
-}
-
-/// Why an image cannot be read.
-#[derive(Debug)]
-pub(super) struct Unreadable(String);
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 /// Puts images together to a state.
 #[derive(Debug, Default)]
 pub(super) struct ImageReader {
-    state: State,
+    entities: Assembler,
 }
 
 impl ImageReader {
-    pub(super) fn read(
-        &mut self,
-        _shard: i32,
-        _key: &[u8],
-        _value: &[u8],
-    ) -> Result<Stored, Unreadable> {
-        Err(Unreadable("not yet".to_owned()))
+    pub(super) fn read(&mut self, key: &[u8], value: &[u8]) -> Result<Stored, ImageError> {
+        if key == SHARD_KEY {
+            let image = ShardImage::decode(value)?;
+            let ShardImage { next, time, batch, digest, partitions, .. } = image;
+            return Ok(Stored::Mark((Mark { next, time, batch, digest }, partitions)));
+        }
+        self.entities.add(key, value)?;
+        Ok(Stored::Image)
     }
 
-    pub(super) fn finish(self) -> Result<State, Unreadable> {
-        Ok(self.state)
+    pub(super) fn finish(self) -> Result<State, ImageError> {
+        let mut state = State::default();
+        for (key, entity) in self.entities.finish()? {
+            state.load(key, entity);
+        }
+        Ok(state)
     }
 }
 
@@ -61,99 +77,143 @@ pub(super) fn hash_of(key: &[u8], value: &[u8]) -> u128 {
     hash::sip128_parts(DIGEST, &[key, value])
 }
 
-fn records(key: &EntityKey, entity: &Entity) -> Vec<(Vec<u8>, Vec<u8>)> {
-    vec![(format!("{key:?}").into_bytes(), format!("{entity:?}").into_bytes())]
-}
-
 /// The digest of a state from scratch.
 pub fn digest_of(entities: &[(EntityKey, Entity)]) -> u128 {
-    let images = entities.iter().flat_map(|(key, entity)| records(key, entity));
+    let images = entities.iter().flat_map(|(key, entity)| image::records(key, entity));
     images.fold(0, |sum, (key, value)| sum.wrapping_add(hash_of(&key, &value)))
 }
 
 /// The digest after some changes.
 pub fn digest_after(digest: u128, changes: &[Change]) -> u128 {
-    changes.iter().fold(digest, |sum, change| {
-        let sum_of = |entity: &Option<Entity>| {
-            let records = entity.iter().flat_map(|entity| records(&change.key, entity));
-            records.fold(0_u128, |sum, (key, value)| sum.wrapping_add(hash_of(&key, &value)))
-        };
-        sum.wrapping_sub(sum_of(&change.before)).wrapping_add(sum_of(&change.after))
-    })
+    changes.iter().fold(digest, |digest, change| written(change, digest, |_, _| {}))
+}
+
+/// What a change writes and takes away, with the digest after it. A part that stays as it is is not
+/// written again.
+fn written(change: &Change, digest: u128, mut write: impl FnMut(Vec<u8>, Option<Vec<u8>>)) -> u128 {
+    let records = |entity: &Option<Entity>| -> Vec<(Vec<u8>, Vec<u8>)> {
+        entity.iter().flat_map(|entity| image::records(&change.key, entity)).collect()
+    };
+    let (before, after) = (records(&change.before), records(&change.after));
+    let mut digest = digest;
+    for (key, value) in &before {
+        if !after.contains(&(key.clone(), value.clone())) {
+            digest = digest.wrapping_sub(hash_of(key, value));
+        }
+    }
+    for (key, _) in before.iter().filter(|(key, _)| !after.iter().any(|(other, _)| other == key)) {
+        write(key.clone(), None);
+    }
+    for record in after {
+        if !before.contains(&record) {
+            digest = digest.wrapping_add(hash_of(&record.0, &record.1));
+            write(record.0, Some(record.1));
+        }
+    }
+    digest
 }
 
 impl Wire {
     pub(super) fn decode(
         &self,
         record: &Record,
-        now: Timestamp,
+        partitions: i32,
     ) -> Result<(DomainId, Input), Error> {
-        let key = record.key.as_deref().ok_or_else(|| {
-            Error::new(reason::KEY_MISSING, "key", "the key is the routing domain")
-        })?;
-        let key = std::str::from_utf8(key).ok().and_then(|key| DomainId::parse(key).ok());
-        let domain = key.ok_or_else(|| Error::new(reason::ID_INVALID, "key", "is no id"))?;
-        let value = json::parse(record.value.as_deref().unwrap_or(b"null"))?;
-        Ok((domain, json::decode_event(record.part.topic, &value, now, false)?))
-    }
-
-    pub(super) fn published(&self, fact: &Fact, now: Timestamp) -> Option<Outgoing> {
-        let (topic, key, value) = match fact {
-            Fact::Assigned(fact) => {
-                (OutTopic::LeadAssigned, &fact.lead_id, json::encode_assigned(fact))
-            }
-            Fact::Breached(fact) => {
-                (OutTopic::SlaBreached, &fact.lead_id, json::encode_breached(fact))
-            }
-            _ => return None,
-        };
-        Some(Outgoing {
-            topic,
-            partition: None,
-            key: Some(key.as_str().as_bytes().to_vec()),
-            value: Some(value.to_string().into_bytes()),
-            headers: Vec::new(),
-            timestamp: now,
+        self.decoder.decode_record(&RawRecord {
+            topic: record.part.topic,
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            timestamp: record.timestamp,
+            partition: record.part.shard,
+            partition_count: Some(partitions),
         })
     }
 
+    /// The record of a published fact; `None` = the fact is not published.
+    pub(super) fn published(&self, fact: &Fact, now: Timestamp) -> Option<Result<Outgoing, Error>> {
+        let (topic, key, value) = match fact {
+            Fact::Assigned(fact) => {
+                (OutTopic::LeadAssigned, &fact.lead_id, self.encoder.assigned(fact))
+            }
+            Fact::Breached(fact) => {
+                (OutTopic::SlaBreached, &fact.lead_id, self.encoder.breached(fact))
+            }
+            _ => return None,
+        };
+        Some(value.map(|value| Outgoing {
+            topic,
+            partition: None,
+            key: Some(key.as_str().as_bytes().to_vec()),
+            value: Some(value),
+            headers: Vec::new(),
+            timestamp: now,
+        }))
+    }
+
     pub(super) fn dead_letter(&self, record: &Record, error: &Error, now: Timestamp) -> Outgoing {
-        let mut headers = record.headers.clone();
-        headers.push(("dlq.reason".to_owned(), Some(error.reason.as_bytes().to_vec())));
+        let topic = &self.names[record.part.topic.index()];
+        let source = Source {
+            topic,
+            partition: record.part.shard,
+            offset: record.offset,
+            timestamp: record.timestamp,
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            headers: &record.headers,
+        };
+        let letter = dead_letter::build(&source, error, self.max_bytes);
         Outgoing {
             topic: OutTopic::DeadLetter,
             partition: None,
-            key: record.key.clone(),
-            value: record.value.clone(),
-            headers,
+            key: letter.key,
+            value: letter.value,
+            headers: letter.headers,
             timestamp: now,
         }
     }
 
+    /// The images of what a batch touched, and the digest after it.
     pub(super) fn images(
         &self,
-        _shard: i32,
+        shard: i32,
         changes: &[Change],
         digest: u128,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> (Vec<Outgoing>, u128) {
-        (Vec::new(), digest_after(digest, changes))
+        let mut out = Vec::new();
+        let digest = changes.iter().fold(digest, |digest, change| {
+            written(change, digest, |key, value| out.push(state_record(shard, key, value, now)))
+        });
+        (out, digest)
     }
 
     pub(super) fn mark(
         &self,
         shard: i32,
-        _mark: &Mark,
-        _partitions: i32,
+        mark: &Mark,
+        partitions: i32,
         now: Timestamp,
     ) -> Outgoing {
-        Outgoing {
-            topic: OutTopic::State,
-            partition: Some(shard),
-            key: None,
-            value: None,
-            headers: Vec::new(),
-            timestamp: now,
-        }
+        let Mark { next, time, batch, digest } = *mark;
+        let (zone_data, unicode_data) = ShardImage::data_versions();
+        let image =
+            ShardImage { batch, next, time, partitions, digest, zone_data, unicode_data }.encode();
+        state_record(shard, SHARD_KEY.to_vec(), Some(image), now)
+    }
+}
+
+fn state_record(
+    shard: i32,
+    key: Vec<u8>,
+    value: Option<Vec<u8>>,
+    timestamp: Timestamp,
+) -> Outgoing {
+    Outgoing {
+        topic: OutTopic::State,
+        partition: Some(shard),
+        key: Some(key),
+        value,
+        headers: Vec::new(),
+        timestamp,
     }
 }
