@@ -78,7 +78,10 @@ fn reads_the_sections_that_have_no_default() {
         catch_up_turns = 3
         [[priority]]
         class = "hot"
-        when = [{ field = "rating", op = "IN", values = ["Hot"] }, { field = "score", op = "BETWEEN", values = [80, ""] }]
+        when = [
+            { field = "rating", op = "IN", values = ["Hot"] },
+            { field = "score", op = "BETWEEN", values = [80, ""] },
+        ]
         [sla.hot]
         clock = "team"
         calendar = "berlin"
