@@ -9,7 +9,9 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use crate::codec::encode::{self, Encoder};
 use crate::config::{self, Batch, ClockMode, Settings};
+use crate::domain::input::Topic;
 use crate::domain::time::Span;
 use crate::engine::merge::Order;
 use crate::engine::ports::Failure;
@@ -132,7 +134,7 @@ fn work(
         .map_err(|trouble| ended(&trouble))?;
     let recorder = Recorder::new(Arc::clone(&shared.metrics));
     let observer = Feed { view: Arc::clone(&shared.view), next: recorder };
-    let mut worker = Worker::new(log, WallClock::new(), observer, Wire::default(), engine);
+    let mut worker = Worker::new(log, WallClock::new(), observer, wire(settings), engine);
     let began = Instant::now();
     while !seat.stop.is_raised() {
         worker.turn().map_err(failed)?;
@@ -145,6 +147,19 @@ fn work(
 
 /// A worker without shards may still be joining; after this it stands by.
 const JOINING: Duration = Duration::from_secs(15);
+
+/// How values are written, and what the topics are called in dead letters.
+fn wire(settings: &Settings) -> Wire {
+    let format = match settings.format {
+        config::Format::Avro => encode::Format::SingleObject,
+        config::Format::Json => encode::Format::Json,
+    };
+    Wire {
+        encoder: Encoder::new(format),
+        names: Topic::ALL.map(|topic| settings.topics.input(topic).to_owned()),
+        ..Wire::default()
+    }
+}
 
 fn engine_settings(settings: &Settings, layout: &Layout) -> worker::Settings {
     let Batch { linger_ms, max_records, max_bytes, max_work_ms } = settings.batch;
