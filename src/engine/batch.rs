@@ -8,7 +8,7 @@ use super::ports::{Clock, Failure, Log, Outgoing, Part, Record, Result};
 use super::report::{BatchReport, Ending, Observer};
 use super::shard::Said;
 use super::transaction::{Phase, Step};
-use super::worker::Worker;
+use super::worker::{Planted, Worker};
 use crate::codec::error::{Error, reason};
 use crate::domain::fact::Fact;
 use crate::domain::input::Topic;
@@ -110,6 +110,9 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         let now = if self.settings.order == Order::Wall { now } else { record.timestamp };
         let now = seat.shard.at(now);
         seat.shard.pass(&record);
+        if self.settings.planted == Some(Planted::OffsetOff) {
+            seat.shard.skip_to(topic.index(), record.offset + 2);
+        }
         self.report.consumed[topic.index()] += 1;
         self.transaction.records += 1;
         self.transaction.bytes += record.bytes();
@@ -248,7 +251,10 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     pub(super) fn undo_shard(&mut self, shard: i32, gone: bool) {
         let Some(seat) = self.seats.get_mut(&shard) else { return };
         let read = seat.shard.mark().next;
-        seat.shard.rollback();
+        match self.settings.planted {
+            Some(Planted::NoRollback) => seat.shard.forget_to_rollback(),
+            _ => seat.shard.rollback(),
+        }
         let back = seat.shard.mark().next;
         if gone {
             return;

@@ -236,8 +236,11 @@ impl Merge {
     }
 
     fn next_by_wall(&self, now: Timestamp, due: Option<Timestamp>) -> Next {
-        match due.filter(|due| *due <= now && self.all_read(*due)) {
-            Some(due) if now.since(due) > LATE && self.asked_at < due => Next::Doubt,
+        let due = due.filter(|due| *due <= now);
+        if due.is_some_and(|due| now.since(due) > LATE && self.asked_at < due) {
+            return Next::Doubt;
+        }
+        match due.filter(|due| self.all_read(*due)) {
             Some(_) => Next::Timer,
             None if self.caught_up() => self.first_arrived(),
             None => self.oldest(false),

@@ -5,7 +5,7 @@ pub mod merge;
 pub mod partition;
 pub mod ports;
 pub mod report;
-mod restore;
+pub mod restore;
 pub mod shard;
 pub mod timers;
 pub mod transaction;

@@ -10,7 +10,7 @@ use super::report::{Ending, Observer, ShardEvent};
 use super::shard::{Mark, Shard};
 use super::transaction::{Phase, Step};
 use super::wire::{self, Stored};
-use super::worker::{StartLeads, Worker};
+use super::worker::{Planted, StartLeads, Worker};
 use crate::codec::image::ImageError;
 use crate::domain::input::Topic;
 use crate::domain::state::State;
@@ -60,8 +60,14 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     ) -> Result<()> {
         let began = self.clock.monotonic();
         let committed = self.log.committed(shard)?;
-        let loaded = self.load(shard)?;
-        let mark = checked(shard, &loaded, &committed, self.settings.partitions)?;
+        let mut loaded = load(&mut self.log, shard)?;
+        let mark = match checked(shard, &loaded, &committed, self.settings.partitions) {
+            // Read one after the other: somebody who has the shard by now may have committed in between.
+            Err(_) if self.log.committed(shard)? != committed => {
+                return Err(Failure::Abort("the offsets moved meanwhile".to_owned()));
+            }
+            checked => checked?,
+        };
         let first = Topic::ALL.map(|topic| Part { topic, shard });
         let start = match assigned {
             Some(assigned) => assigned.start,
@@ -84,6 +90,9 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             self.log.seek(&to)?;
         }
         self.waiting.remove(&shard);
+        if self.settings.planted == Some(Planted::NoTimers) {
+            loaded.state.take_timer_moves();
+        }
         let restored = Shard::restored(shard, loaded.state, mark);
         for (key, entity) in restored.state().entities() {
             self.observer.loaded(shard, &key, &entity);
@@ -96,42 +105,6 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         });
         self.seat(restored, committed.metadata, from, end, now);
         Ok(())
-    }
-
-    fn load(&mut self, shard: i32) -> Result<Loaded> {
-        let mut newest: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
-        self.log.restore(shard, &mut |key, value| {
-            match value {
-                Some(value) => newest.insert(key.to_vec(), value.to_vec()),
-                None => newest.remove(key),
-            };
-        })?;
-        let images = newest.len() as u64;
-        let mut digest = 0_u128;
-        let mut mark = None;
-        let mut reader = wire::ImageReader::default();
-        let mut newest: Vec<_> = newest.into_iter().collect();
-        newest.sort();
-        for (key, value) in newest {
-            match reader.read(&key, &value).map_err(unreadable)? {
-                Stored::Mark(found) => mark = Some(found),
-                Stored::Image => digest = digest.wrapping_add(wire::hash_of(&key, &value)),
-            }
-        }
-        let state = reader.finish().map_err(unreadable)?;
-        let Some((mark, partitions)) = mark else {
-            if images > 0 {
-                return refuse(shard, "the state has entities and no image of the shard itself");
-            }
-            return Ok(Loaded { state, mark: None, images, partitions: 0 });
-        };
-        if mark.digest != digest {
-            return refuse(
-                shard,
-                "the state's digest is not that of its images: something is missing",
-            );
-        }
-        Ok(Loaded { state, mark: Some(mark), images, partitions })
     }
 
     /// A seat whose memory is not to be trusted: the shard is restored before it works again.
@@ -235,6 +208,45 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         self.log.seek(&sought)?;
         resumed.into_iter().try_for_each(|part| self.log.resume(part))
     }
+}
+
+/// A shard as the state topic has it: for tools and checkers.
+pub fn read_shard(log: &mut impl Log, shard: i32) -> Result<Shard> {
+    let loaded = load(log, shard)?;
+    Ok(Shard::restored(shard, loaded.state, loaded.mark.unwrap_or_default()))
+}
+
+fn load(log: &mut impl Log, shard: i32) -> Result<Loaded> {
+    let mut newest: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
+    log.restore(shard, &mut |key, value| {
+        match value {
+            Some(value) => newest.insert(key.to_vec(), value.to_vec()),
+            None => newest.remove(key),
+        };
+    })?;
+    let images = newest.len() as u64;
+    let mut digest = 0_u128;
+    let mut mark = None;
+    let mut reader = wire::ImageReader::default();
+    let mut newest: Vec<_> = newest.into_iter().collect();
+    newest.sort();
+    for (key, value) in newest {
+        match reader.read(&key, &value).map_err(unreadable)? {
+            Stored::Mark(found) => mark = Some(found),
+            Stored::Image => digest = digest.wrapping_add(wire::hash_of(&key, &value)),
+        }
+    }
+    let state = reader.finish().map_err(unreadable)?;
+    let Some((mark, partitions)) = mark else {
+        if images > 0 {
+            return refuse(shard, "the state has entities and no image of the shard itself");
+        }
+        return Ok(Loaded { state, mark: None, images, partitions: 0 });
+    };
+    if mark.digest != digest {
+        return refuse(shard, "the state's digest is not that of its images: something is missing");
+    }
+    Ok(Loaded { state, mark: Some(mark), images, partitions })
 }
 
 /// Whether what was loaded is what the group committed; where the shard stands then.

@@ -232,6 +232,14 @@ impl Shard {
         self.touched = false;
     }
 
+    /// A bug planted on purpose: memory keeps what an aborted batch did to it.
+    pub(super) fn forget_to_rollback(&mut self) {
+        self.state.commit();
+        self.timers.commit();
+        self.mark = self.before;
+        self.touched = false;
+    }
+
     /// The batch never was.
     pub fn rollback(&mut self) {
         self.state.rollback();

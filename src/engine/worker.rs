@@ -45,6 +45,21 @@ pub struct Settings {
     pub start_leads: Option<StartLeads>,
     /// The longest wait for news.
     pub idle: Span,
+    /// A bug planted on purpose: the simulation shows that its checker would find it.
+    #[doc(hidden)]
+    pub planted: Option<Planted>,
+}
+
+/// Bugs for checking the checker.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planted {
+    /// The committed offset is one too far.
+    OffsetOff,
+    /// Memory keeps what an aborted batch did to it.
+    NoRollback,
+    /// A restore arms no timers.
+    NoTimers,
 }
 
 impl Default for Settings {
@@ -58,6 +73,7 @@ impl Default for Settings {
             most_bytes: 8 << 20,
             start_leads: None,
             idle: Span::from_millis(100),
+            planted: None,
         }
     }
 }
@@ -161,6 +177,10 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
 
     fn round(&mut self) -> Result<()> {
         self.resolve_if_lost()?;
+        if self.transaction.phase() != Phase::Closed && self.transaction.phase() != Phase::Open {
+            // The committed offsets do not say yet what became of the batch: nothing is taken until then.
+            return Ok(());
+        }
         let wait = self.wait();
         let mut polled = Vec::new();
         let answer = self.log.poll(wait, &mut polled);
