@@ -1,3 +1,4 @@
 //! The tests of the pure layers and of the embedded log, in one binary; a real broker is in `tests/live`.
 
+mod sim;
 mod tidy;
