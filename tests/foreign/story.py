@@ -53,13 +53,19 @@ def produce(options):
 
 
 def touches(options, rng, emit, truth):
-    """Half of the leads are answered by their owner before the first step is due; some deals close."""
+    """Once all are assigned, half of the leads are answered by their owner; some deals close."""
+    until = time.monotonic() + options.timeout
+    while len(wire.read_all(options.bootstrap, options.prefix + "lead-assigned")) < len(truth["leads"]):
+        if time.monotonic() > until:
+            raise SystemExit("the leads were not assigned in time")
+        time.sleep(0.2)
+    # A touch counts from the assignment on, so it happens after the last of them.
     moment = company.now_ms()
     for lead_id, (domain, state) in truth["leads"].items():
         if rng.random() < 0.5:
             emit("lead-activity", domain, {
                 "event_id": f"{lead_id}-touch", "lead_id": lead_id, "kind": "CALL",
-                "occurred_at": company.at(moment + 1000),
+                "occurred_at": company.at(moment),
             })
             truth["touched"].append(lead_id)
         if rng.random() < 0.2:
