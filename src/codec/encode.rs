@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::avro;
+use super::direct;
 use super::error::{Error, Result, reason};
 use super::json;
 use super::schema::Record;
@@ -33,6 +34,12 @@ impl Encoder {
     }
 
     pub fn assigned(&self, fact: &LeadAssigned) -> Result<Vec<u8>> {
+        if self.format != Format::Json {
+            let mut out = self.head(Record::LeadAssigned)?;
+            if direct::assigned(fact, &mut out).is_some() {
+                return Ok(out);
+            }
+        }
         self.value(Record::LeadAssigned, &json::encode_assigned(fact))
     }
 
@@ -50,16 +57,22 @@ impl Encoder {
 
     /// A value in JSON form as bytes of its record.
     pub fn value(&self, record: Record, value: &Value) -> Result<Vec<u8>> {
-        let mut out = Vec::with_capacity(512);
-        let embedded = record.embedded();
+        if self.format == Format::Json {
+            return Ok(value.to_string().into_bytes());
+        }
+        let mut out = self.head(record)?;
+        avro::write(record.embedded().plan(), value, &mut out)?;
+        Ok(out)
+    }
+
+    /// What stands before the data.
+    fn head(&self, record: Record) -> Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(1_024);
         match &self.format {
-            Format::Json => {
-                out.extend_from_slice(value.to_string().as_bytes());
-                return Ok(out);
-            }
+            Format::Json => {}
             Format::SingleObject => {
                 out.extend_from_slice(&[0xc3, 1]);
-                out.extend_from_slice(&embedded.fingerprint.to_le_bytes());
+                out.extend_from_slice(&record.embedded().fingerprint.to_le_bytes());
             }
             Format::Confluent(ids) => {
                 let Some(id) = ids.get(&record) else {
@@ -70,7 +83,6 @@ impl Encoder {
                 out.extend_from_slice(&id.to_be_bytes());
             }
         }
-        avro::write(embedded.plan(), value, &mut out)?;
         Ok(out)
     }
 }

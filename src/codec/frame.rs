@@ -102,6 +102,20 @@ pub fn read_value(record: Record, value: &[u8], ids: &SchemaIds) -> Result<Value
     }
 }
 
+/// The bytes of a datum of exactly our own schema, if the value is one.
+pub(super) fn own_datum<'v>(record: Record, value: &'v [u8], ids: &SchemaIds) -> Option<&'v [u8]> {
+    match Frame::of(value).ok()? {
+        Frame::SingleObject { fingerprint, body } => {
+            (fingerprint == record.embedded().fingerprint).then_some(body)
+        }
+        Frame::Confluent { id, body } => {
+            let writer = ids.get(id).ok()?;
+            (writer.record == record && writer.is_ours).then_some(body)
+        }
+        Frame::Json(_) => None,
+    }
+}
+
 fn expect(wanted: Record, found: Record) -> Result<()> {
     if wanted == found {
         return Ok(());

@@ -16,6 +16,7 @@
 pub mod avro;
 mod condition;
 pub mod dead_letter;
+mod direct;
 pub mod encode;
 pub mod error;
 pub mod frame;

@@ -1,7 +1,8 @@
 //! A record of a topic in, from its bytes to an input.
 
+use super::direct;
 use super::error::{Error, Result, reason};
-use super::frame::{SchemaIds, read_value};
+use super::frame::{SchemaIds, own_datum, read_value};
 use super::json;
 use super::murmur2::partition_of;
 use super::schema::Record;
@@ -41,6 +42,14 @@ impl Decoder {
             let why = "an entity ends by `deleted`, not by a null";
             return Err(Error::new(reason::VALUE_NULL, "value", why));
         };
+        if matches!(record.topic, Topic::LeadCreated | Topic::LeadCreatedFast)
+            && let Some(datum) = own_datum(Record::Lead, bytes, &self.ids)
+        {
+            let fast = record.topic == Topic::LeadCreatedFast;
+            if let Some(lead) = direct::lead(datum, record.timestamp, fast) {
+                return Ok((domain, Input::LeadCreated(Box::new(lead))));
+            }
+        }
         let value = read_value(Record::of(record.topic), bytes, &self.ids)?;
         let input = json::decode_event(record.topic, &value, record.timestamp, self.strict)?;
         Ok((domain, input))

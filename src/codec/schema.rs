@@ -128,6 +128,8 @@ impl Embedded {
 pub struct Writer {
     pub record: Record,
     pub plan: Plan,
+    /// Its data are those of the embedded schema, scales and units included.
+    pub is_ours: bool,
 }
 
 /// A schema text longer than this is not looked at.
@@ -156,6 +158,7 @@ impl Writer {
         {
             return Err(refuse("cannot be read as ours"));
         }
-        Ok(Writer { record, plan })
+        let is_ours = plan == *record.embedded().plan();
+        Ok(Writer { record, plan, is_ours })
     }
 }

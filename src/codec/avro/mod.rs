@@ -17,3 +17,4 @@ mod tests;
 pub use plan::Plan;
 pub use read::read;
 pub use write::write;
+pub(super) use write::{put_bytes, put_long};

@@ -15,7 +15,8 @@ fn unfit(path: Path<'_>, wanted: &str) -> Error {
     path.fault(reason::JSON_TYPE, format!("expected {wanted}"))
 }
 
-fn long(number: i64, out: &mut Vec<u8>) {
+/// A number in zigzag.
+pub(in crate::codec) fn put_long(number: i64, out: &mut Vec<u8>) {
     let mut rest = (number << 1 ^ number >> 63) as u64;
     while rest >= 0x80 {
         out.push(rest as u8 | 0x80);
@@ -24,8 +25,9 @@ fn long(number: i64, out: &mut Vec<u8>) {
     out.push(rest as u8);
 }
 
-fn bytes(bytes: &[u8], out: &mut Vec<u8>) {
-    long(bytes.len() as i64, out);
+/// Bytes, or a text, with their length before them.
+pub(in crate::codec) fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    put_long(bytes.len() as i64, out);
     out.extend_from_slice(bytes);
 }
 
@@ -37,8 +39,8 @@ fn node(node: &Node, value: &Value, path: Path<'_>, out: &mut Vec<u8>) -> Result
             Value::Bool(flag) => out.push(u8::from(*flag)),
             _ => return Err(unfit(path, "true or false")),
         },
-        Node::Int => long(i64::from(in_range::<i32>(value, path)?), out),
-        Node::Long => long(in_range(value, path)?, out),
+        Node::Int => put_long(i64::from(in_range::<i32>(value, path)?), out),
+        Node::Long => put_long(in_range(value, path)?, out),
         Node::Float => {
             let number = value.as_f64().ok_or_else(|| unfit(path, "a number"))?;
             out.extend_from_slice(&(number as f32).to_le_bytes());
@@ -48,21 +50,21 @@ fn node(node: &Node, value: &Value, path: Path<'_>, out: &mut Vec<u8>) -> Result
             out.extend_from_slice(&number.to_le_bytes());
         }
         Node::Text | Node::Bytes => {
-            bytes(value.as_str().ok_or_else(|| unfit(path, "a text"))?.as_bytes(), out);
+            put_bytes(value.as_str().ok_or_else(|| unfit(path, "a text"))?.as_bytes(), out);
         }
         Node::Time { per_milli } => {
             let millis = millis(value).and_then(|it| i64::try_from(it).ok());
             let millis = millis.ok_or_else(|| unfit(path, "a time"))?;
-            long(millis.saturating_mul(*per_milli), out);
+            put_long(millis.saturating_mul(*per_milli), out);
         }
         Node::Decimal { scale: 2, fixed: None } => {
             let cents = cents(value).map_err(|_| unfit(path, "an amount"))?;
-            bytes(shortest(&cents.to_be_bytes()), out);
+            put_bytes(shortest(&cents.to_be_bytes()), out);
         }
         Node::Enum(symbols) => {
             let found = symbols.iter().position(|symbol| Some(symbol.as_str()) == value.as_str());
             let index = found.ok_or_else(|| path.fault(reason::JSON_ENUM, "no such symbol"))?;
-            long(index as i64, out);
+            put_long(index as i64, out);
         }
         Node::Array(inner) => {
             let items = value.as_array().ok_or_else(|| unfit(path, "a list"))?;
@@ -78,7 +80,7 @@ fn node(node: &Node, value: &Value, path: Path<'_>, out: &mut Vec<u8>) -> Result
             let map = value.as_object().ok_or_else(|| unfit(path, "an object"))?;
             block(map.len(), out);
             for (key, item) in map {
-                bytes(key.as_bytes(), out);
+                put_bytes(key.as_bytes(), out);
                 self::node(inner, item, Path::Field(&path, key), out)?;
             }
             if !map.is_empty() {
@@ -100,7 +102,7 @@ fn node(node: &Node, value: &Value, path: Path<'_>, out: &mut Vec<u8>) -> Result
 
 /// The count of a block: all items are in one. None of them is the end at once.
 fn block(count: usize, out: &mut Vec<u8>) {
-    long(count as i64, out);
+    put_long(count as i64, out);
 }
 
 /// Our unions are a type or null.
@@ -109,7 +111,7 @@ fn union(branches: &[Node], value: &Value, path: Path<'_>, out: &mut Vec<u8>) ->
     let Some((index, branch)) = branches.iter().enumerate().find(|(_, branch)| fits(branch)) else {
         return Err(path.fault(reason::FIELD_MISSING, "must be there"));
     };
-    long(index as i64, out);
+    put_long(index as i64, out);
     node(branch, value, path, out)
 }
 

@@ -23,11 +23,33 @@ const EARLIEST_HIRED: Timestamp = Timestamp(-2_208_988_800_000);
 
 /// What reading depends on besides the value.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Context {
+pub(in crate::codec) struct Context {
     /// The record's timestamp: facts are not later than a day after it.
-    pub(super) now: Timestamp,
+    pub(in crate::codec) now: Timestamp,
     /// Refuse fields that are not known; else they are passed over, as a newer writer may add some.
-    pub(super) strict: bool,
+    pub(in crate::codec) strict: bool,
+}
+
+impl Context {
+    /// When something happened: from 1990 to a day after the record.
+    pub(in crate::codec) fn is_past(self, at: Timestamp) -> bool {
+        (EARLIEST..=self.latest_past()).contains(&at)
+    }
+
+    /// When something is planned: from 1990 to 2100.
+    pub(in crate::codec) fn is_plan(at: Timestamp) -> bool {
+        (EARLIEST..=Timestamp::MAX).contains(&at)
+    }
+
+    fn latest_past(self) -> Timestamp {
+        self.now + Span::from_days(1)
+    }
+}
+
+/// ISO 3166-1 alpha-2, in upper case.
+pub(in crate::codec) fn country(text: &str) -> Option<String> {
+    let fits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    fits.then(|| text.to_ascii_uppercase())
 }
 
 /// Where we are, from the inside out; turned into text only for a fault.
@@ -159,13 +181,10 @@ impl<'a> Fields<'a> {
         self.required(name, self.opt_text(name)?)
     }
 
-    /// ISO 3166-1 alpha-2, in upper case.
     pub(super) fn opt_country(&self, name: &str) -> Result<Option<String>> {
         let Some(text) = self.opt_str(name)? else { return Ok(None) };
-        if text.len() != 2 || !text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-            return Err(self.fault(name, reason::VALUE_RANGE, "a country is two letters"));
-        }
-        Ok(Some(text.to_ascii_uppercase()))
+        let fault = || self.fault(name, reason::VALUE_RANGE, "a country is two letters");
+        country(text).map(Some).ok_or_else(fault)
     }
 
     pub(super) fn opt_id<T: Id>(&self, name: &str) -> Result<Option<T>> {
@@ -243,7 +262,7 @@ impl<'a> Fields<'a> {
 
     /// When something happened: from 1990 to a day after the record.
     pub(super) fn opt_past(&self, name: &str) -> Result<Option<Timestamp>> {
-        self.opt_time(name, EARLIEST, self.context.now + Span::from_days(1))
+        self.opt_time(name, EARLIEST, self.context.latest_past())
     }
 
     pub(super) fn past(&self, name: &str) -> Result<Timestamp> {

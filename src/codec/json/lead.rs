@@ -10,7 +10,7 @@ use crate::domain::input::{LeadActivity, LeadCreated, LeadUpdated, UpdateKind};
 use crate::domain::lead_fields::{LEAD_FIELD_NAMES, LeadChanges, LeadFields};
 
 /// The largest count of employees that the schema's `int` holds.
-pub(super) const MAX_EMPLOYEES: i64 = i32::MAX as i64;
+pub(in crate::codec) const MAX_EMPLOYEES: i64 = i32::MAX as i64;
 
 const LEAD: &[&str] = &[
     "event_id",

@@ -20,7 +20,8 @@ mod tests;
 
 use serde_json::Value;
 
-pub(super) use cursor::Path;
+pub(super) use cursor::{Context, Path, country};
+pub(super) use lead::MAX_EMPLOYEES;
 pub use names::Named;
 pub use number::millis;
 pub(super) use number::{cents, whole};
@@ -28,7 +29,6 @@ pub use published::{decode_assigned, decode_breached, encode_assigned, encode_br
 pub use reference::sha256_hex;
 pub use text::parse;
 
-use self::cursor::Context;
 use super::error::{Error, Result, reason};
 use crate::domain::input::{Input, Topic};
 use crate::domain::time::Timestamp;
