@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use super::pipe::{PolicyFile, pipe};
 #[cfg(feature = "kafka")]
-use super::{bench, run, topics};
+use super::{bench, run, topics, verify};
 use crate::runtime::run::Exit;
 
 /// Gives every Salesforce lead to the right rep at once, and holds the rep to answering in time.
@@ -30,6 +30,9 @@ enum Command {
     /// Runs the service.
     #[cfg(feature = "kafka")]
     Run(run::Args),
+    /// Reads the topics and proves that nothing was lost or doubled.
+    #[cfg(feature = "kafka")]
+    Verify(verify::Args),
     /// Measures the time from lead to readable assignment, beside a raw pass-through in the same run.
     #[cfg(feature = "kafka")]
     Bench(bench::Args),
@@ -60,6 +63,8 @@ fn dispatch(command: Command) -> Exit {
         },
         #[cfg(feature = "kafka")]
         Command::Run(args) => run::main(&args),
+        #[cfg(feature = "kafka")]
+        Command::Verify(args) => verify::main(&args),
         #[cfg(feature = "kafka")]
         Command::Bench(args) => bench::main(&args),
         #[cfg(feature = "kafka")]

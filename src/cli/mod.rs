@@ -9,6 +9,8 @@ pub mod pipe;
 mod run;
 #[cfg(feature = "kafka")]
 mod topics;
+#[cfg(feature = "kafka")]
+mod verify;
 
 #[cfg(feature = "edge")]
 pub use commands::main;

@@ -28,7 +28,7 @@ impl Layout {
         self.partitions
     }
 
-    pub(super) fn name(&self, topic: Topic) -> Option<&str> {
+    pub fn name(&self, topic: Topic) -> Option<&str> {
         self.names.get(topic.index()).and_then(Option::as_deref)
     }
 

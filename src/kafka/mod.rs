@@ -23,6 +23,7 @@ mod lane;
 mod layout;
 mod log;
 mod offsets;
+pub mod reader;
 mod restore;
 mod settings;
 mod sink;

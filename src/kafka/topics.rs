@@ -7,5 +7,5 @@ mod plan;
 mod tests;
 
 pub use super::layout::Layout;
-pub use cluster::{Cluster, apply, create, delete, inspect};
+pub use cluster::{Cluster, apply, create, delete, inspect, partitions};
 pub use plan::{Finding, Found, Report, Role, Severity, Wanted, plan, wanted};

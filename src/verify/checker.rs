@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Findings, Item, Options, Place, Record, Report};
+use super::{Findings, Invariant, Item, Options, Place, Record, Report};
 use super::{leads, offsets, sla};
 use crate::domain::entity::{Entity, LeadEntity};
 use crate::domain::ids::{DomainId, LeadId, RepId};
@@ -55,14 +55,13 @@ pub struct Checker {
     /// `domain_seq` of each decision, with its place.
     pub(super) sequence: BTreeMap<DomainId, Vec<(u64, Place)>>,
     pub(super) unreadable: Vec<Arrival>,
+    garbled: Vec<(Invariant, Place)>,
     pub(super) dead: BTreeSet<(Topic, i32, i64)>,
     /// The newest image of each shard: where, and its next offsets.
     pub(super) shards: BTreeMap<i32, (Place, [i64; 9])>,
     pub(super) committed: BTreeMap<i32, [Option<i64>; 9]>,
     /// When the deadlines of a domain, or of one rep, may have been computed anew.
     pub(super) recomputed: BTreeMap<(DomainId, Option<RepId>), Vec<Timestamp>>,
-    /// When the records that may have caused a further decision were published.
-    pub(super) published: BTreeMap<(Topic, i32, i64), Timestamp>,
     /// How far time has come in a domain.
     pub(super) horizon: BTreeMap<DomainId, Timestamp>,
 }
@@ -74,11 +73,11 @@ impl Checker {
             leads: BTreeMap::new(),
             sequence: BTreeMap::new(),
             unreadable: Vec::new(),
+            garbled: Vec::new(),
             dead: BTreeSet::new(),
             shards: BTreeMap::new(),
             committed: BTreeMap::new(),
             recomputed: BTreeMap::new(),
-            published: BTreeMap::new(),
             horizon: BTreeMap::new(),
         }
     }
@@ -122,6 +121,10 @@ impl Checker {
                     _ => None,
                 };
             }
+            Item::Garbled { image } => {
+                let invariant = if image { Invariant::I3 } else { Invariant::I2 };
+                self.garbled.push((invariant, place));
+            }
             Item::Shard { shard, next } => {
                 self.shards.insert(shard, (place, next));
             }
@@ -139,8 +142,6 @@ impl Checker {
 
     fn input(&mut self, at: Arrival, domain: DomainId, input: Input) {
         let timestamp = at.timestamp;
-        let place = (at.topic, at.place.partition, at.place.offset);
-        self.published.insert(place, timestamp);
         match input {
             Input::LeadCreated(created) => {
                 self.file((domain, created.lead_id)).created.push(at);
@@ -190,6 +191,9 @@ impl Checker {
         for file in self.leads.values_mut() {
             let order = |a: &LeadAssigned| (a.lead_created_at, a.assignment_no);
             file.assigned.sort_by_key(|(place, assigned)| (order(assigned), place.offset));
+        }
+        for (invariant, place) in &self.garbled {
+            findings.broken(*invariant, place, "the record cannot be read".to_owned());
         }
         leads::check(&self, &mut findings);
         sla::check(&self, &mut findings);

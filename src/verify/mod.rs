@@ -16,6 +16,7 @@
 mod checker;
 mod leads;
 mod offsets;
+pub mod read;
 mod sla;
 #[cfg(test)]
 mod tests;
@@ -70,6 +71,10 @@ pub enum Item {
     Image {
         key: EntityKey,
         entity: Option<Box<Entity>>,
+    },
+    /// A record of ours that nobody can read: an outcome or an image that is as good as missing.
+    Garbled {
+        image: bool,
     },
     /// The image of the shard itself: next offset of each topic in; −1 = none.
     Shard {

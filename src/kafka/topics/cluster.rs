@@ -233,6 +233,14 @@ pub fn apply(settings: &Settings, report: &Report) -> Result<Vec<String>, Troubl
     Ok(made)
 }
 
+/// How many partitions a topic has.
+pub fn partitions(settings: &Settings, name: &str) -> Result<i32, Trouble> {
+    match Cluster::connect(settings)?.topic(name)? {
+        Found::There { partitions, .. } => Ok(partitions),
+        _ => Err(Trouble::Config(format!("the topic {name} is missing"))),
+    }
+}
+
 /// Removes topics: those that a measurement made for itself.
 pub fn delete(settings: &Settings, names: &[String]) -> Result<(), Trouble> {
     let admin: AdminClient<DefaultClientContext> =

@@ -1,0 +1,135 @@
+//! `lead-router verify`: reads the topics and proves the invariants.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use crate::codec::frame::SchemaIds;
+use crate::config::{self, Settings};
+use crate::domain::input::Topic;
+use crate::domain::time::Span;
+use crate::engine::ports::OutTopic;
+use crate::kafka::Trouble;
+use crate::kafka::reader::{self, Row};
+use crate::kafka::topics;
+use crate::runtime::run::Exit;
+use crate::verify::read::{Images, Raw, Reader};
+use crate::verify::{Checker, Options, Report};
+
+/// Reads the topics in and out, the state and the dead letters, committed records only, and proves that no
+/// lead was lost, none was decided twice, the state is what was published, every deadline was kept, and the
+/// offsets fit. Ends with 1 if a promise is broken, naming the record that shows it. Run it when the router has
+/// caught up; topics out that no longer reach back to their first record need --partial.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The configuration (TOML); without it the defaults and the environment hold.
+    #[arg(long, value_name = "FILE", env = "LEAD_ROUTER_CONFIG")]
+    config: Option<PathBuf>,
+    /// How far clocks may be apart, and how long a record may be under way.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    skew_secs: u32,
+    /// The topics out have lost old records to retention: numbers may begin above 1.
+    #[arg(long)]
+    partial: bool,
+}
+
+pub(super) fn main(args: &Args) -> Exit {
+    let settings = match config::load(args.config.as_deref(), std::env::vars()) {
+        Ok(loaded) => loaded.settings,
+        Err(faults) => {
+            eprintln!("{faults}");
+            return Exit::Config;
+        }
+    };
+    match check(args, &settings) {
+        Ok(report) => told(&report),
+        Err(trouble) => super::topics::told(&trouble),
+    }
+}
+
+fn check(args: &Args, settings: &Settings) -> Result<Report, Trouble> {
+    let found = topics::inspect(settings)?;
+    let faults: Vec<String> = found.faults().map(ToString::to_string).collect();
+    if !faults.is_empty() {
+        return Err(Trouble::Config(faults.join("\n")));
+    }
+    let partitions = found.layout.partitions();
+    let skew = Span::from_secs(i64::from(args.skew_secs));
+    let mut checker = Checker::new(Options { skew, whole: !args.partial });
+    let client = reader::Reader::connect(settings)?;
+    let names = Topic::ALL.map(|topic| settings.topics.input(topic).to_owned());
+    let decode = Reader::new(SchemaIds::default(), partitions, names);
+    // Offsets and images first: what the topics out hold by then includes what these rest on.
+    for shard in 0..partitions {
+        progress(&format!("state {shard} of {partitions}"));
+        checker.committed(shard, client.committed(settings, shard)?);
+        let topic = &settings.topics.state;
+        let mut images = Images::default();
+        client.each(topic, shard, |row| images.add(&raw(topic, shard, &row)))?;
+        images.finish(shard, &mut checker);
+    }
+    let outputs = [
+        (OutTopic::LeadAssigned, &settings.topics.lead_assigned),
+        (OutTopic::SlaBreached, &settings.topics.sla_breached),
+        (OutTopic::DeadLetter, &settings.topics.dead_letter),
+    ];
+    for (topic, name) in outputs {
+        for partition in 0..topics::partitions(settings, name)? {
+            progress(&format!("{name} {partition}"));
+            client.each(name, partition, |row| {
+                checker.record(decode.output(topic, &raw(name, partition, &row)));
+            })?;
+        }
+    }
+    for topic in Topic::ALL {
+        let name = settings.topics.input(topic);
+        if found.layout.name(topic).is_none() {
+            continue;
+        }
+        for shard in 0..partitions {
+            progress(&format!("{name} {shard} of {partitions}"));
+            client.each(name, shard, |row| {
+                checker.record(decode.input(topic, &raw(name, shard, &row)));
+            })?;
+        }
+    }
+    Ok(checker.finish())
+}
+
+fn raw<'a>(topic: &'a str, partition: i32, row: &'a Row) -> Raw<'a> {
+    Raw {
+        topic,
+        partition,
+        offset: row.offset,
+        timestamp: row.timestamp,
+        key: row.key.as_deref(),
+        value: row.value.as_deref(),
+        headers: &row.headers,
+    }
+}
+
+/// Long reads show where they are, on a terminal only.
+fn progress(text: &str) {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[Kreading {text}");
+    }
+}
+
+fn told(report: &Report) -> Exit {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[K");
+    }
+    for violation in &report.violations {
+        println!("{violation}");
+    }
+    for verdict in &report.verdicts {
+        let id = verdict.invariant.id();
+        let promise = verdict.invariant.promise();
+        match verdict.violations {
+            0 => println!("{id} holds: {promise} ({} checked)", verdict.checked),
+            broken => {
+                println!("{id} BROKEN {broken} times: {promise} ({} checked)", verdict.checked)
+            }
+        }
+    }
+    if report.passed() { Exit::Clean } else { Exit::Hard }
+}

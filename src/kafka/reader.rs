@@ -1,0 +1,106 @@
+//! Reads whole topics, committed records only, outside the group: for the checker.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::config::Settings;
+use crate::domain::input::Topic;
+use crate::domain::time::Timestamp;
+
+use super::error::{self, Heard, Trouble};
+use super::settings;
+
+const QUERY: Duration = Duration::from_secs(10);
+/// A partition that says nothing for so long, not even that it is at its end.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// A record of a partition, as it lies there.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub offset: i64,
+    pub timestamp: Timestamp,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// A client that only reads.
+pub struct Reader {
+    consumer: BaseConsumer,
+}
+
+impl Reader {
+    pub fn connect(settings: &Settings) -> Result<Reader, Trouble> {
+        let config = settings::restore_consumer(settings, 0);
+        let consumer = config.create().map_err(|error| error::creating(&error))?;
+        Ok(Reader { consumer })
+    }
+
+    /// Next offset of each topic in that the group has committed for a shard; None = never.
+    pub fn committed(&self, settings: &Settings, shard: i32) -> Result<[Option<i64>; 9], Trouble> {
+        let names = Topic::ALL.map(|topic| settings.topics.input(topic).to_owned());
+        let mut asked = TopicPartitionList::new();
+        for name in names.iter().filter(|name| !name.is_empty()) {
+            asked.add_partition(name, shard);
+        }
+        let answer = self.consumer.committed_offsets(asked, QUERY);
+        let answer = answer.map_err(|error| error::inspecting("committed offsets", &error))?;
+        Ok(std::array::from_fn(|at| {
+            let name = names.get(at)?;
+            match answer.find_partition(name, shard)?.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            }
+        }))
+    }
+
+    /// Hands over every committed record of a partition up to its end now, in order.
+    pub fn each(
+        &self,
+        topic: &str,
+        partition: i32,
+        mut take: impl FnMut(Row),
+    ) -> Result<(), Trouble> {
+        let broken = |error| error::inspecting(topic, &error);
+        let mut at = TopicPartitionList::new();
+        at.add_partition_offset(topic, partition, Offset::Beginning).map_err(broken)?;
+        self.consumer.assign(&at).map_err(broken)?;
+        let mut heard = Instant::now();
+        loop {
+            match self.consumer.poll(Duration::from_millis(100)) {
+                None if heard.elapsed() > SILENCE => {
+                    let text = format!("{topic}/{partition} does not answer");
+                    return Err(Trouble::Temporary(text));
+                }
+                None => {}
+                Some(Ok(message)) => {
+                    heard = Instant::now();
+                    take(row(&message));
+                }
+                Some(Err(error)) => match error::heard(&error) {
+                    Heard::End => return Ok(()),
+                    Heard::Unsure(why) => tracing::debug!(topic, partition, why, "reading"),
+                    Heard::Fatal(why) => return Err(Trouble::Config(format!("{topic}: {why}"))),
+                },
+            }
+        }
+    }
+}
+
+fn row(message: &impl Message) -> Row {
+    let bytes = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+    let mut headers = Vec::new();
+    if let Some(all) = message.headers() {
+        headers.extend(all.iter().map(|header| (header.key.to_owned(), bytes(header.value))));
+    }
+    Row {
+        offset: message.offset(),
+        timestamp: Timestamp(message.timestamp().to_millis().unwrap_or(0)),
+        key: bytes(message.key()),
+        value: bytes(message.payload()),
+        headers,
+    }
+}

@@ -1,0 +1,150 @@
+//! From the bytes of a log to what the checker looks at; the same for Kafka and for the log in
+//! memory.
+
+use std::collections::BTreeMap;
+
+use super::{Checker, Item, Place, Record};
+use crate::codec::frame::{SchemaIds, read_value};
+use crate::codec::image::{Assembler, SHARD_KEY, ShardImage};
+use crate::codec::json;
+use crate::codec::record::{Decoder, RawRecord};
+use crate::codec::schema;
+use crate::domain::input::Topic;
+use crate::domain::time::Timestamp;
+use crate::engine::ports::OutTopic;
+
+/// A record as the log has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Raw<'a> {
+    /// The topic's name in the log, for whoever looks for the record.
+    pub topic: &'a str,
+    pub partition: i32,
+    pub offset: i64,
+    pub timestamp: Timestamp,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    pub headers: &'a [(String, Option<Vec<u8>>)],
+}
+
+impl Raw<'_> {
+    fn place(&self) -> Place {
+        Place { topic: self.topic.to_owned(), partition: self.partition, offset: self.offset }
+    }
+}
+
+/// Reads records for a checker.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    decoder: Decoder,
+    partition_count: i32,
+    names: [String; 9],
+}
+
+impl Reader {
+    /// `ids`: the schemas of a registry, as far as they are known; `names`: what the topics in are called.
+    pub fn new(ids: SchemaIds, partition_count: i32, names: [String; 9]) -> Reader {
+        Reader { decoder: Decoder { ids, strict: false }, partition_count, names }
+    }
+
+    /// A record of a topic in.
+    pub fn input(&self, topic: Topic, raw: &Raw<'_>) -> Record {
+        let record = RawRecord {
+            topic,
+            key: raw.key,
+            value: raw.value,
+            timestamp: raw.timestamp,
+            partition: raw.partition,
+            partition_count: Some(self.partition_count),
+        };
+        let item = match self.decoder.decode_record(&record) {
+            Ok((domain, input)) => {
+                Item::Input { topic, domain, timestamp: raw.timestamp, input: Box::new(input) }
+            }
+            Err(_) => Item::Unreadable { topic },
+        };
+        Record { place: raw.place(), item }
+    }
+
+    /// A record of a topic out, other than the state.
+    pub fn output(&self, topic: OutTopic, raw: &Raw<'_>) -> Record {
+        let item = match topic {
+            OutTopic::LeadAssigned => {
+                let value = self.value(schema::Record::LeadAssigned, raw);
+                let fact = value.and_then(|value| json::decode_assigned(&value).ok());
+                fact.map(|fact| Item::Assigned(Box::new(fact)))
+            }
+            OutTopic::SlaBreached => {
+                let value = self.value(schema::Record::SlaBreached, raw);
+                let fact = value.and_then(|value| json::decode_breached(&value).ok());
+                fact.map(|fact| Item::Breached(Box::new(fact)))
+            }
+            OutTopic::DeadLetter => self.dead_letter(raw),
+            OutTopic::State => None,
+        };
+        let item = item.unwrap_or(Item::Garbled { image: false });
+        Record { place: raw.place(), item }
+    }
+
+    fn value(&self, record: schema::Record, raw: &Raw<'_>) -> Option<serde_json::Value> {
+        read_value(record, raw.value?, &self.decoder.ids).ok()
+    }
+
+    /// Where the record lay; a record that was put back and refused again names its last place last.
+    fn dead_letter(&self, raw: &Raw<'_>) -> Option<Item> {
+        let header = |name: &str| {
+            let found = raw.headers.iter().rev().find(|(key, _)| key == name);
+            found.and_then(|(_, value)| std::str::from_utf8(value.as_deref()?).ok())
+        };
+        let topic = header("dlq.topic")?;
+        Some(Item::DeadLetter {
+            topic: Topic::ALL.into_iter().zip(&self.names).find(|(_, name)| *name == topic)?.0,
+            partition: header("dlq.partition")?.parse().ok()?,
+            offset: header("dlq.offset")?.parse().ok()?,
+        })
+    }
+}
+
+/// One partition of the state: the newest image of each key.
+#[derive(Debug, Default)]
+pub struct Images {
+    newest: BTreeMap<Vec<u8>, (Place, Option<Vec<u8>>)>,
+}
+
+impl Images {
+    /// Takes the records in the order of their offsets.
+    pub fn add(&mut self, raw: &Raw<'_>) {
+        let key = raw.key.unwrap_or_default().to_vec();
+        self.newest.insert(key, (raw.place(), raw.value.map(<[u8]>::to_vec)));
+    }
+
+    /// Hands them to the checker, each with its place.
+    pub fn finish(self, shard: i32, checker: &mut Checker) {
+        let mut assembler = Assembler::default();
+        let garbled = || Item::Garbled { image: true };
+        for (key, (place, value)) in &self.newest {
+            let Some(value) = value else { continue };
+            let item = if key == SHARD_KEY {
+                let image = ShardImage::decode(value).ok();
+                Some(image.map_or_else(garbled, |image| Item::Shard { shard, next: image.next }))
+            } else {
+                assembler.add(key, value).err().map(|_| garbled())
+            };
+            if let Some(item) = item {
+                checker.record(Record { place: place.clone(), item });
+            }
+        }
+        let Ok(entities) = assembler.finish() else {
+            if let Some((place, _)) = self.newest.into_values().last() {
+                checker.record(Record { place, item: garbled() });
+            }
+            return;
+        };
+        for (key, entity) in entities {
+            let id = format!("{}\0{}\0{}", key.domain, key.kind.name(), key.id);
+            if let Some((place, _)) = self.newest.get(id.as_bytes()) {
+                let item = Item::Image { key, entity: Some(Box::new(entity)) };
+                checker.record(Record { place: place.clone(), item });
+            }
+        }
+    }
+}
