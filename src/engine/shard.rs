@@ -91,7 +91,7 @@ impl Shard {
 
     /// A shard of which the entities were loaded and the mark was read from its image.
     pub fn restored(id: i32, mut state: State, mark: Mark) -> Shard {
-        let mut timers = Timers::new();
+        let mut timers = Timers::new(Some(mark.time).filter(|time| time.0 > i64::MIN));
         timers.apply(state.take_timer_moves());
         timers.commit();
         Shard { id, state, timers, mark, before: mark, touched: false }
@@ -121,7 +121,7 @@ impl Shard {
     }
 
     /// The earliest deadline, due or not.
-    pub fn next_deadline(&self) -> Option<Timestamp> {
+    pub fn next_deadline(&mut self) -> Option<Timestamp> {
         self.timers.next_deadline()
     }
 

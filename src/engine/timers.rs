@@ -6,14 +6,16 @@
 //! it can still be cancelled or armed anew. A batch that is undone gets back exactly the timers it began with.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
 
 use crate::domain::time::Timestamp;
 use crate::domain::timer::{TimerKey, TimerMove};
+use crate::wheel::{TimerId, Wheel};
 
 /// Where an armed timer is.
 #[derive(Clone, Copy, Debug)]
 enum Place {
-    Wheel,
+    Wheel(TimerId),
     /// Handed out by the wheel, or armed for an instant that the wheel has passed.
     Ready,
 }
@@ -33,9 +35,10 @@ pub struct Moved {
 }
 
 /// The timers of one shard.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Timers {
-    ahead: BTreeSet<(Timestamp, u32)>,
+    /// It begins with the first instant that is looked at: a wheel that began in 1970 would turn long.
+    wheel: Option<Wheel<u32>>,
     /// By the number that the wheel knows a timer by.
     slab: Vec<Option<Armed>>,
     free: Vec<u32>,
@@ -49,11 +52,25 @@ pub struct Timers {
     touched: HashSet<TimerKey>,
     /// A restore arms without a way back.
     journal: bool,
+    /// Kept for its memory.
+    handed_out: Vec<(Timestamp, u32)>,
+}
+
+impl fmt::Debug for Timers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timers").field("armed", &self.len()).finish_non_exhaustive()
+    }
 }
 
 impl Timers {
-    pub fn new() -> Timers {
-        Timers { journal: true, ..Timers::default() }
+    /// No timers; `time` is the latest instant that has been decided at, if there was one.
+    pub fn new(time: Option<Timestamp>) -> Timers {
+        Timers {
+            wheel: time.map(Wheel::new),
+            advanced_to: time.unwrap_or(Timestamp(i64::MIN)),
+            journal: true,
+            ..Timers::default()
+        }
     }
 
     /// How many are armed.
@@ -90,12 +107,10 @@ impl Timers {
     }
 
     /// The earliest deadline, due or not.
-    pub fn next_deadline(&self) -> Option<Timestamp> {
+    pub fn next_deadline(&mut self) -> Option<Timestamp> {
         let ready = self.ready.first().map(|(due_at, _)| *due_at);
-        match (ready, self.ahead.first().map(|(due_at, _)| *due_at)) {
-            (Some(ready), Some(ahead)) => Some(ready.min(ahead)),
-            (ready, ahead) => ready.or(ahead),
-        }
+        let ahead = self.wheel.as_mut().and_then(Wheel::next_deadline);
+        ready.into_iter().chain(ahead).min()
     }
 
     /// The timer that is to fire first among those due at `now`.
@@ -158,12 +173,12 @@ impl Timers {
             // Four billion timers do not fit into memory, so the number does not overflow.
             (self.slab.len() - 1) as u32
         });
-        let place = if due_at <= self.advanced_to {
-            self.ready.insert((due_at, key.clone()));
-            Place::Ready
-        } else {
-            self.ahead.insert((due_at, number));
-            Place::Wheel
+        let place = match &mut self.wheel {
+            Some(wheel) if due_at > self.advanced_to => Place::Wheel(wheel.insert(due_at, number)),
+            _ => {
+                self.ready.insert((due_at, key.clone()));
+                Place::Ready
+            }
         };
         self.by_key.insert(key.clone(), number);
         self.slab[number as usize] = Some(Armed { key, due_at, place });
@@ -173,8 +188,10 @@ impl Timers {
         let number = self.by_key.remove(key)?;
         let armed = self.slab[number as usize].take()?;
         match armed.place {
-            Place::Wheel => {
-                self.ahead.remove(&(armed.due_at, number));
+            Place::Wheel(id) => {
+                if let Some(wheel) = &mut self.wheel {
+                    wheel.cancel(id);
+                }
             }
             Place::Ready => {
                 self.ready.remove(&(armed.due_at, armed.key));
@@ -189,11 +206,17 @@ impl Timers {
             return;
         }
         self.advanced_to = now;
-        while self.ahead.first().is_some_and(|(due_at, _)| *due_at <= now) {
-            let Some((due_at, number)) = self.ahead.pop_first() else { return };
+        let wheel = self.wheel.get_or_insert_with(|| Wheel::new(now));
+        let mut out = std::mem::take(&mut self.handed_out);
+        wheel.advance(now, &mut out);
+        for (due_at, number) in out.drain(..) {
             let Some(armed) = &mut self.slab[number as usize] else { continue };
             armed.place = Place::Ready;
             self.ready.insert((due_at, armed.key.clone()));
         }
+        self.handed_out = out;
     }
 }
+
+#[cfg(test)]
+mod tests;

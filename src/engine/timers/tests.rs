@@ -1,0 +1,96 @@
+//! Firing order, cancelling what is ready, undoing a batch.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::ids::DomainId;
+use crate::domain::timer::TimerKind;
+
+fn key(kind: TimerKind, id: &str) -> TimerKey {
+    TimerKey::of(kind, &DomainId::new("acme"), id)
+}
+
+fn arm(key: &TimerKey, due_at: i64) -> TimerMove {
+    TimerMove { key: key.clone(), due_at: Some(Timestamp(due_at)) }
+}
+
+fn timers() -> Timers {
+    Timers::new(Some(Timestamp(0)))
+}
+
+fn fire_all(timers: &mut Timers, now: i64) -> Vec<(i64, TimerKind, String)> {
+    let mut fired = Vec::new();
+    while let Some((due_at, key)) = timers.fire(Timestamp(now)) {
+        fired.push((due_at.0, key.kind, key.id.to_string()));
+    }
+    fired
+}
+
+#[test]
+fn at_one_instant_the_kind_goes_before_the_id_whatever_was_armed_first() {
+    let (sla, lock) = (key(TimerKind::Sla, "a"), key(TimerKind::Lock, "z"));
+    let expected = [(5, TimerKind::Lock, "z".to_owned()), (5, TimerKind::Sla, "a".to_owned())];
+    for moves in [[arm(&sla, 5), arm(&lock, 5)], [arm(&lock, 5), arm(&sla, 5)]] {
+        let mut timers = timers();
+        timers.apply(moves.to_vec());
+        assert_eq!(fire_all(&mut timers, 10), expected);
+    }
+}
+
+#[test]
+fn what_the_wheel_has_handed_out_can_still_be_cancelled_and_moved() {
+    let mut timers = timers();
+    let (a, b) = (key(TimerKind::Sla, "a"), key(TimerKind::Sla, "b"));
+    timers.apply(vec![arm(&a, 5), arm(&b, 6)]);
+    assert_eq!(timers.first_due(Timestamp(10)).map(|(due_at, _)| due_at.0), Some(5));
+    timers.apply(vec![TimerMove { key: a, due_at: None }, arm(&b, 4)]);
+    assert_eq!(timers.next_deadline(), Some(Timestamp(4)));
+    assert_eq!(fire_all(&mut timers, 10).len(), 1);
+    assert!(timers.is_empty());
+}
+
+#[test]
+fn a_deadline_that_was_handed_out_too_early_for_a_time_that_was_undone_waits() {
+    let mut timers = timers();
+    let a = key(TimerKind::Sla, "a");
+    timers.apply(vec![arm(&a, 50)]);
+    timers.commit();
+    assert!(timers.fire(Timestamp(60)).is_some());
+    timers.rollback();
+    assert!(timers.fire(Timestamp(40)).is_none());
+    assert!(timers.fire(Timestamp(50)).is_some());
+}
+
+#[test]
+fn arming_and_cancelling_are_counted_once() {
+    let mut timers = timers();
+    let a = key(TimerKind::Sla, "a");
+    let cancel = TimerMove { key: a.clone(), due_at: None };
+    assert_eq!(timers.apply(vec![arm(&a, 5), arm(&a, 5)]), Moved { armed: 1, cancelled: 0 });
+    assert_eq!(timers.apply(vec![arm(&a, 6)]), Moved { armed: 1, cancelled: 1 });
+    assert_eq!(timers.apply(vec![cancel.clone(), cancel]), Moved { armed: 0, cancelled: 1 });
+}
+
+proptest! {
+    /// Whatever a batch does, undoing it gives the timers that it began with.
+    #[test]
+    fn rollback_is_the_way_back(
+        before in prop::collection::vec((0..8_u8, 0..200_000_i64), 0..20),
+        batch in prop::collection::vec((0..8_u8, prop::option::of(0..200_000_i64), 0..200_000_i64), 0..30),
+    ) {
+        let name = |id: u8| key(TimerKind::Sla, &id.to_string());
+        let mut timers = timers();
+        timers.apply(before.iter().map(|(id, due)| arm(&name(*id), *due)).collect());
+        timers.commit();
+        let stood = timers.all();
+        for (id, due_at, now) in batch {
+            timers.apply(vec![TimerMove { key: name(id), due_at: due_at.map(Timestamp) }]);
+            timers.fire(Timestamp(now));
+        }
+        timers.rollback();
+        prop_assert_eq!(timers.all(), stood.clone());
+        let fired = fire_all(&mut timers, 300_000);
+        prop_assert_eq!(fired.len(), stood.len());
+        prop_assert!(fired.is_sorted());
+    }
+}
