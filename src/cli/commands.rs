@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use super::demo;
 use super::pipe::{PolicyFile, pipe};
 #[cfg(feature = "kafka")]
 use super::{bench, run, topics, verify};
@@ -21,6 +22,8 @@ struct Line {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Shows the router at work on a generated company: nothing to install, nothing to configure.
+    Demo(demo::Args),
     /// The router as a filter: JSON lines in, JSON lines out, on virtual time.
     Pipe {
         /// A policy (TOML) for every domain from the start.
@@ -57,6 +60,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Exit {
     match command {
+        Command::Demo(args) => demo::main(&args),
         Command::Pipe { policy } => match policy.as_deref().map(read_policy).transpose() {
             Ok(policy) => run_pipe(policy),
             Err(exit) => exit,

@@ -4,6 +4,8 @@
 mod bench;
 #[cfg(feature = "edge")]
 mod commands;
+#[cfg(feature = "edge")]
+mod demo;
 pub mod pipe;
 #[cfg(feature = "kafka")]
 mod run;

@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use super::random::Random;
+use crate::codec;
 use crate::domain::input::Topic;
 use crate::domain::time::{Span, Timestamp};
 
@@ -18,6 +19,13 @@ pub const MOVED: &str = "texas";
 pub struct Message {
     pub topic: Topic,
     pub value: Value,
+}
+
+impl Message {
+    /// The lead that comes with it, if one does.
+    pub fn lead_id(&self) -> Option<&str> {
+        if self.topic == Topic::LeadCreated { self.value["lead_id"].as_str() } else { None }
+    }
 }
 
 /// What the router is told of a rep, and what the demonstration knows besides.
@@ -379,7 +387,7 @@ fn policy() -> Message {
         Topic::PolicyChanged,
         json!({
             "event_id": "policy-1", "version": "demo-1", "text": text,
-            "sha256": super::sha256(text), "author": "revops",
+            "sha256": codec::json::sha256_hex(text.as_bytes()), "author": "revops",
         }),
     )
 }

@@ -25,6 +25,8 @@ pub struct LiveLead {
     pub owner: Option<String>,
     assignment_no: u32,
     counted: bool,
+    /// Its rep has called back: a change of reps leaves it where it is.
+    touched: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -99,14 +101,14 @@ impl World {
         self.created
     }
 
-    /// The rep with the most open leads: the one whose leaving shows most.
-    pub fn busiest(&self, not: &[&str]) -> Option<(String, usize)> {
+    /// The rep with the most open leads that nobody has called: the one whose leaving shows most.
+    pub fn busiest(&self) -> Option<(String, usize)> {
         let mut load: BTreeMap<&str, usize> = BTreeMap::new();
-        for owner in self.leads.values().filter_map(|lead| lead.owner.as_deref()) {
+        let untouched = self.leads.values().filter(|lead| !lead.touched);
+        for owner in untouched.filter_map(|lead| lead.owner.as_deref()) {
             *load.entry(owner).or_default() += 1;
         }
         load.into_iter()
-            .filter(|(rep, _)| !not.contains(rep))
             .max_by_key(|(rep, open)| (*open, std::cmp::Reverse(*rep)))
             .map(|(rep, open)| (rep.to_owned(), open))
     }
@@ -115,6 +117,11 @@ impl World {
     pub fn open_in(&self, state: &str) -> usize {
         let here = |lead: &&LiveLead| lead.prospect.state == state && lead.owner.is_some();
         self.leads.values().filter(here).count()
+    }
+
+    /// The day begins: leads come from now on.
+    pub fn open(&mut self, now: Timestamp) {
+        self.next_lead_at = now;
     }
 
     /// Everything that happens up to `now`, in order.
@@ -168,7 +175,8 @@ impl World {
         self.created += 1;
         let id = format!("L-{:05}", self.created);
         let value = prospect.lead(&id, at);
-        let lead = LiveLead { prospect, owner: None, assignment_no: 0, counted: false };
+        let lead =
+            LiveLead { prospect, owner: None, assignment_no: 0, counted: false, touched: false };
         self.leads.insert(id.clone(), lead);
         (id, Message { topic: Topic::LeadCreated, value })
     }
@@ -178,6 +186,7 @@ impl World {
         let id = assigned.lead_id.as_str();
         let Some(lead) = self.leads.get_mut(id) else { return };
         lead.assignment_no = assigned.assignment_no;
+        lead.touched = false;
         lead.owner = assigned.rep_id.as_ref().map(|rep| rep.as_str().to_owned());
         let Some(rep) = lead.owner.clone() else { return };
         if assigned.outcome != Outcome::Assigned {
@@ -250,12 +259,11 @@ impl World {
                 }
             }
             Planned::Touch { lead, rep, assignment_no } => {
-                let still = self.leads.get(&lead).is_some_and(|live| {
-                    live.assignment_no == assignment_no && live.owner.as_deref() == Some(&rep)
-                });
-                if !still {
+                let Some(live) = self.leads.get_mut(&lead) else { return };
+                if live.assignment_no != assignment_no || live.owner.as_deref() != Some(&rep) {
                     return;
                 }
+                live.touched = true;
                 let value = json!({
                     "event_id": event_id, "lead_id": lead, "rep_id": rep, "kind": "CALL",
                     "occurred_at": at.0,

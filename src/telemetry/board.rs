@@ -29,6 +29,8 @@ use rows::Rows;
 
 /// Entries kept of what happened.
 const ENTRIES: usize = 60;
+/// Among so many last entries, breaches of one kind become one.
+const WAVE: usize = 3;
 /// Latencies from which the percentiles are made.
 const LATENCIES: usize = 2_048;
 
@@ -246,7 +248,17 @@ impl Inner {
 
     fn push(&mut self, mut entry: Entry) {
         self.seq += 1;
-        entry.seq = self.seq;
+        (entry.id, entry.seq) = (self.seq, self.seq);
+        // A wave of breaches is one entry that grows: the decisions between them stay in sight.
+        let grows = |last: &&Entry| last.kind == "breach" && last.text == entry.text;
+        if entry.kind == "breach"
+            && let Some(at) = self.entries.iter().take(WAVE).position(|last| grows(&last))
+            && let Some(last) = self.entries.remove(at)
+        {
+            (entry.id, entry.more) = (last.id, last.more + 1);
+            self.entries.insert(at, entry);
+            return;
+        }
         self.entries.push_front(entry);
         self.entries.truncate(ENTRIES);
     }

@@ -1,6 +1,7 @@
 //! The values that labels may take: closed lists, made from the enums that the code itself uses, so
 //! that a new outcome or reason shows up in the metrics without anybody thinking of it.
 
+use crate::codec::error::reason;
 use crate::domain::entity::Kind;
 use crate::domain::fact::Counter;
 use crate::domain::input::Topic;
@@ -67,52 +68,15 @@ pub const REBALANCE: Values = Values::Closed(|| vec!["assigned", "revoked", "reu
 pub const INVARIANT: Values = Values::Closed(|| {
     vec!["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12"]
 });
-pub const DEAD_LETTER: Values = Values::Closed(|| DEAD_LETTER_REASONS.to_vec());
-
-/// The closed list of the contract; the last takes what a newer codec may add.
-const DEAD_LETTER_REASONS: [&str; 37] = [
-    "json.syntax",
-    "json.unknown_field",
-    "json.type",
-    "json.enum",
-    "topic.unknown",
-    "key.missing",
-    "key.partition",
-    "value.null",
-    "value.range",
-    "value.too_large",
-    "field.missing",
-    "id.invalid",
-    "timestamp_range",
-    "amount_range",
-    "enum.unknown",
-    "time_zone.unknown",
-    "territory.field",
-    "territory.range",
-    "territory.cycle",
-    "policy.invalid",
-    "policy.sha256",
-    "frame.too_short",
-    "frame.magic",
-    "frame.guid_unsupported",
-    "frame.schema_conflict",
-    "schema.unknown",
-    "schema.unexpected_name",
-    "schema.unsupported",
-    "schema.fingerprint",
-    "avro.truncated",
-    "avro.trailing",
-    "avro.invalid",
-    "avro.limit",
-    "text.utf8",
-    "score.not_finite",
-    "processor_panic",
-    "other",
-];
+pub const DEAD_LETTER: Values = Values::Closed(|| {
+    let mut values = reason::ALL.to_vec();
+    values.push("other");
+    values
+});
 
 /// The label value of a reason, `other` for one that is not in the list.
-pub fn dead_letter(reason: &str) -> &'static str {
-    DEAD_LETTER_REASONS.into_iter().find(|known| *known == reason).unwrap_or("other")
+pub fn dead_letter(text: &str) -> &'static str {
+    reason::ALL.iter().copied().find(|known| *known == text).unwrap_or("other")
 }
 
 const TIMER_KINDS: [TimerKind; 8] = [

@@ -94,7 +94,12 @@ pub fn tell(names: &Names, assigned: &LeadAssigned) -> Told {
     Told {
         who,
         why: why(assigned),
-        because: because(assigned.cause, &from),
+        because: match assigned.outcome {
+            // That it goes on waiting is not because it waited.
+            Outcome::Assigned => because(assigned.cause, &from),
+            _ if assigned.cause == Cause::Retry => String::new(),
+            _ => because(assigned.cause, &from),
+        },
         from,
         next: runner_up(assigned).map(|next| next_words(names, domain, next)).unwrap_or_default(),
         left_out: left_out(&assigned.excluded),
@@ -126,7 +131,7 @@ fn runner_up(assigned: &LeadAssigned) -> Option<&Candidate> {
 fn next_words(names: &Names, domain: &DomainId, next: &Candidate) -> String {
     let name = names.rep(domain, &next.rep_id);
     match &next.win_probability {
-        Some(p) => format!("{name}, {:.0} %", 100.0 * p.mean),
+        Some(p) => format!("{name}, {:.0}\u{a0}%", 100.0 * p.mean),
         None => name,
     }
 }

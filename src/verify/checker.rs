@@ -62,6 +62,8 @@ pub struct Checker {
     pub(super) committed: BTreeMap<i32, [Option<i64>; 9]>,
     /// When the deadlines of a domain, or of one rep, may have been computed anew.
     pub(super) recomputed: BTreeMap<(DomainId, Option<RepId>), Vec<Timestamp>>,
+    /// When the records that may have caused a further decision were published.
+    pub(super) published: BTreeMap<(Topic, i32, i64), Timestamp>,
     /// How far time has come in a domain.
     pub(super) horizon: BTreeMap<DomainId, Timestamp>,
 }
@@ -78,6 +80,7 @@ impl Checker {
             shards: BTreeMap::new(),
             committed: BTreeMap::new(),
             recomputed: BTreeMap::new(),
+            published: BTreeMap::new(),
             horizon: BTreeMap::new(),
         }
     }
@@ -142,6 +145,8 @@ impl Checker {
 
     fn input(&mut self, at: Arrival, domain: DomainId, input: Input) {
         let timestamp = at.timestamp;
+        let place = (at.topic, at.place.partition, at.place.offset);
+        self.published.insert(place, timestamp);
         match input {
             Input::LeadCreated(created) => {
                 self.file((domain, created.lead_id)).created.push(at);

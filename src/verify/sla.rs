@@ -1,10 +1,10 @@
 //! I6: the ladder of every assignment.
 
-use super::checker::{Checker, End, EndKind, LeadFile, LeadKey};
+use super::checker::{Arrival, Checker, End, EndKind, LeadFile, LeadKey};
 use super::{Findings, Invariant, Place};
 use crate::domain::input::Topic;
 use crate::domain::policy::SlaAction;
-use crate::domain::published::{LeadAssigned, Outcome, SlaBreached, SlaDue};
+use crate::domain::published::{Cause, LeadAssigned, Outcome, SlaBreached, SlaDue};
 use crate::domain::time::Timestamp;
 
 pub(super) fn check(checker: &Checker, findings: &mut Findings) {
@@ -124,7 +124,7 @@ impl Ladder<'_> {
         let started = *occurred_at >= self.assigned.decided_at
             && end.at.timestamp >= self.assigned.decided_at;
         let ended = self.next.is_some_and(|next| end.at.timestamp > next.decided_at);
-        by_owner && started && !ended
+        by_owner && started && !ended && self.was_unread(end)
     }
 
     /// Whether a step that did not fire should have.
@@ -136,16 +136,37 @@ impl Ladder<'_> {
         if horizon < due_at + skew {
             return false;
         }
-        if self.next.is_some_and(|next| next.decided_at <= due_at + skew) {
+        if self.next.is_some_and(|next| self.since(next) <= due_at + skew) {
             return false;
         }
         let before = |end: &&End| end.at.timestamp <= due_at + skew;
         let ended = self.file.ends.iter().filter(before).any(|end| match end.kind {
             EndKind::Hold => true,
-            EndKind::Update => end.at.timestamp >= self.assigned.decided_at - skew,
-            EndKind::Answer { .. } => end.at.timestamp >= self.assigned.decided_at - skew,
+            EndKind::Update | EndKind::Answer { .. } => {
+                end.at.timestamp >= self.assigned.decided_at - skew || self.was_unread(end)
+            }
         });
         !ended && !self.may_be_recomputed(due_at)
+    }
+
+    /// Whether a record had not been read when this was decided: it came after, whatever its time.
+    fn was_unread(&self, end: &End) -> bool {
+        let LeadAssigned { caused_by, positions, .. } = self.assigned;
+        let Arrival { place, topic, .. } = &end.at;
+        place.partition == caused_by.partition && place.offset >= positions[topic.index()]
+    }
+
+    /// From when on a decision counts: a record that was published by then goes before the deadline, however
+    /// late it is read.
+    fn since(&self, next: &LeadAssigned) -> Timestamp {
+        let cause = &next.caused_by;
+        if cause.topic.is_none() && next.cause != Cause::Sla {
+            // Another timer, whose deadline is not in the record: it may have been the earlier one.
+            return self.assigned.decided_at;
+        }
+        let record = cause.topic.map(|topic| (topic, cause.partition, cause.offset));
+        let published = record.and_then(|record| self.checker.published.get(&record));
+        published.map_or(next.decided_at, |published| next.decided_at.min(*published))
     }
 
     /// The deadline as the state has it, for the present assignment; else as it was announced.

@@ -12,7 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("embedded", &["domain", "engine"]),
     ("verify", &["domain", "codec", "engine"]),
     ("config", &["domain"]),
-    ("telemetry", &["domain", "engine"]),
+    ("telemetry", &["domain", "engine", "codec"]),
     ("kafka", &["domain", "engine", "config"]),
     ("runtime", &["domain", "engine", "codec", "telemetry", "config", "kafka"]),
 ];

@@ -54,6 +54,9 @@ pub struct Totals {
 /// Something that happened: a decision, a breach or a note.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Entry {
+    /// The same as long as the entry grows.
+    pub id: u64,
+    /// Rises with every change.
     pub seq: u64,
     pub kind: &'static str,
     pub at: i64,
@@ -64,6 +67,8 @@ pub struct Entry {
     pub text: String,
     /// Whose deadline it was.
     pub rep: String,
+    /// Breaches of the same kind that came right before, and are told with this one.
+    pub more: u64,
     pub outcome: &'static str,
     pub method: &'static str,
     pub hot: bool,
