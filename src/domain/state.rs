@@ -153,6 +153,11 @@ impl State {
         changes
     }
 
+    /// The batch stands, and nobody asks what it touched.
+    pub fn keep(&mut self) {
+        self.journal.clear();
+    }
+
     /// Everything as it was before the batch, timers included (as moves to take).
     pub fn rollback(&mut self) {
         for (key, before) in std::mem::take(&mut self.journal) {

@@ -7,7 +7,7 @@ use super::merge::{Flow, Next, Order};
 use super::ports::{Clock, Failure, Log, Outgoing, Part, Record, Result};
 use super::report::{BatchReport, Ending, Observer};
 use super::shard::Said;
-use super::transaction::{Phase, Step};
+use super::transaction::{Phase, Step, Transaction};
 use super::worker::{Planted, Worker};
 use crate::codec::error::{Error, reason};
 use crate::domain::fact::Fact;
@@ -43,28 +43,38 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     }
 
     fn is_full(&mut self) -> bool {
-        let transaction = &self.transaction;
-        let settings = &self.settings;
-        if transaction.phase() != Phase::Open {
-            return false;
-        }
-        transaction.records >= settings.most_records
-            || transaction.bytes >= settings.most_bytes
-            || self.clock.now().since(transaction.opened_at) >= settings.work
+        let open = self.transaction.phase() == Phase::Open;
+        let over = self.transaction.opened_at + self.settings.work;
+        open && (self.holds_enough() || self.clock.now() >= over)
+    }
+
+    fn holds_enough(&self) -> bool {
+        let Transaction { records, bytes, .. } = self.transaction;
+        let open = self.transaction.phase() == Phase::Open;
+        open && (records >= self.settings.most_records || bytes >= self.settings.most_bytes)
     }
 
     /// Some inputs of one shard; how many.
     fn slice(&mut self, shard: i32, now: Timestamp) -> Result<usize> {
         for taken in 0..SLICE {
+            if self.holds_enough() {
+                return Ok(taken);
+            }
             let Some(seat) = self.seats.get_mut(&shard) else { return Ok(taken) };
             let now = if self.settings.order == Order::Wall { seat.shard.at(now) } else { now };
             let due = seat.shard.next_deadline();
-            match seat.merge.next(now, due) {
+            let (next, guard) = (seat.merge.next(now, due), seat.guard);
+            match next {
                 Next::Nothing => return Ok(taken),
                 Next::Doubt => self.doubt(shard, now)?,
+                Next::Timer if self.is_next_refused(shard) => {
+                    let head = self.seats.get(&shard).and_then(|seat| seat.merge.oldest_head());
+                    let Some(topic) = head.map(|head| head.part.topic) else { return Ok(taken) };
+                    self.feed(shard, topic, now)?;
+                }
                 Next::Timer => self.fire(shard, now, due.unwrap_or(now))?,
                 Next::Record(topic) => {
-                    if !topic.is_reference() && seat.guard {
+                    if !topic.is_reference() && guard {
                         self.check_start(shard, now)?;
                         continue;
                     }
@@ -82,6 +92,28 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             self.transaction.open(now, started);
         }
         Ok(())
+    }
+
+    /// By record clock: whether the record that would move time beyond a timer is refused. Then it goes
+    /// first, because a dead letter moves no time.
+    fn is_next_refused(&mut self, shard: i32) -> bool {
+        let Some(seat) = self.seats.get_mut(&shard) else { return false };
+        if self.settings.order == Order::Wall {
+            return false;
+        }
+        let Some(head) = seat.merge.oldest_head() else { return false };
+        let place = (head.part, head.offset);
+        if seat.sound == Some(place) {
+            return false;
+        }
+        let refused = match self.wire.decode(head, self.settings.partitions) {
+            Err(_) => true,
+            Ok((domain, input)) => {
+                seat.shard.rejection(head, &domain, &input, head.timestamp).is_some()
+            }
+        };
+        seat.sound = (!refused).then_some(place);
+        refused
     }
 
     fn fire(&mut self, shard: i32, now: Timestamp, due_at: Timestamp) -> Result<()> {
@@ -104,9 +136,8 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         let Some(seat) = self.seats.get_mut(&shard) else { return Ok(()) };
         let Some((record, flow)) = seat.merge.take(topic) else { return Ok(()) };
         if flow == Some(Flow::Resume) {
-            self.log.resume(record.part)?;
+            self.resumes.insert(record.part);
         }
-        let Some(seat) = self.seats.get_mut(&shard) else { return Ok(()) };
         let now = if self.settings.order == Order::Wall { now } else { record.timestamp };
         let now = seat.shard.at(now);
         seat.shard.pass(&record);
@@ -260,7 +291,6 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             return;
         }
         let mut to = Vec::new();
-        let mut resumed = Vec::new();
         for topic in
             Topic::ALL.into_iter().filter(|topic| read[topic.index()] != back[topic.index()])
         {
@@ -268,12 +298,10 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             let next = back[topic.index()];
             let offset = if next < 0 { seat.start[topic.index()] } else { next };
             to.push((part, offset));
-            resumed.extend(seat.merge.rewind(topic, offset).map(|_| part));
+            self.resumes.extend(seat.merge.rewind(topic, offset).map(|_| part));
         }
         self.drop_events(&to);
-        let sought = self.log.seek(&to);
-        let sought = resumed.into_iter().fold(sought, |done, part| done.and(self.log.resume(part)));
-        if sought.is_err() {
+        if self.log.seek(&to).is_err() {
             // A gap would be worse than a restore.
             self.vacate(shard);
         }

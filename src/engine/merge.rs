@@ -154,6 +154,14 @@ impl Merge {
         self.lanes[topic.index()].queue.front().map(|waiting| &waiting.record)
     }
 
+    /// The oldest head of all: what goes next by record clock, timers aside.
+    pub fn oldest_head(&self) -> Option<&Record> {
+        match self.oldest(false) {
+            Next::Record(topic) => self.head(topic),
+            _ => None,
+        }
+    }
+
     /// A record has arrived.
     pub fn push(&mut self, record: Record) -> Option<Flow> {
         let lane = &mut self.lanes[record.part.topic.index()];

@@ -1,5 +1,6 @@
 //! The protocol of a batch: records and due timers in, one transaction out, memory and log in step.
 
+mod assignment;
 mod batch;
 pub mod merge;
 pub mod partition;

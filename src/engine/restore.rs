@@ -89,7 +89,6 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             self.drop_events(&to);
             self.log.seek(&to)?;
         }
-        self.waiting.remove(&shard);
         if self.settings.planted == Some(Planted::NoTimers) {
             loaded.state.take_timer_moves();
         }
@@ -110,10 +109,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     /// A seat whose memory is not to be trusted: the shard is restored before it works again.
     pub(super) fn vacate(&mut self, shard: i32) {
         let Some(seat) = self.seats.remove(&shard) else { return };
-        for topic in seat.merge.paused() {
-            // If this fails the part is not ours any more, and the group will say so.
-            drop(self.log.resume(Part { topic, shard }));
-        }
+        self.resumes.extend(seat.merge.paused().map(|topic| Part { topic, shard }));
         self.waiting.insert(shard);
     }
 
@@ -198,15 +194,13 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         self.begin()?;
         let Some(seat) = self.seats.get_mut(&shard) else { return Ok(()) };
         let mut sought = Vec::new();
-        let mut resumed = Vec::new();
         for (part, offset) in parts.iter().zip(to) {
             seat.shard.skip_to(part.topic.index(), *offset);
-            resumed.extend(seat.merge.rewind(part.topic, *offset).map(|_| *part));
+            self.resumes.extend(seat.merge.rewind(part.topic, *offset).map(|_| *part));
             sought.push((*part, *offset));
         }
         self.drop_events(&sought);
-        self.log.seek(&sought)?;
-        resumed.into_iter().try_for_each(|part| self.log.resume(part))
+        self.log.seek(&sought)
     }
 }
 

@@ -226,7 +226,7 @@ impl Shard {
 
     /// The batch stands.
     pub fn commit(&mut self) {
-        self.state.commit();
+        self.state.keep();
         self.timers.commit();
         self.before = self.mark;
         self.touched = false;
@@ -234,7 +234,7 @@ impl Shard {
 
     /// A bug planted on purpose: memory keeps what an aborted batch did to it.
     pub(super) fn forget_to_rollback(&mut self) {
-        self.state.commit();
+        self.state.keep();
         self.timers.commit();
         self.mark = self.before;
         self.touched = false;

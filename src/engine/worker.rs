@@ -9,9 +9,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::merge::{Flow, Merge, Order};
-use super::ports::{AssignedShard, Clock, Event, Failure, Log, Part, Result};
-use super::report::{BatchReport, Ending, Observer, ShardEvent};
+use super::assignment::{Parked, Seat};
+use super::merge::{Flow, Order};
+use super::ports::{Clock, Event, Failure, Log, Part, Result};
+use super::report::{BatchReport, Ending, Observer};
 use super::shard::Shard;
 use super::transaction::{Phase, Step, Transaction};
 use super::wire::Wire;
@@ -78,27 +79,6 @@ impl Default for Settings {
     }
 }
 
-/// A shard in work.
-pub(super) struct Seat {
-    pub(super) shard: Shard,
-    pub(super) merge: Merge,
-    /// Where delivery of each topic began.
-    pub(super) start: [i64; 9],
-    /// What the group's offsets carry for this shard: the last batch that they know of.
-    pub(super) metadata: String,
-    /// Offsets of all inputs are still to be committed once.
-    pub(super) first: bool,
-    /// The first lead has not been looked at: is it too old for a first start?
-    pub(super) guard: bool,
-}
-
-/// A shard that was taken from us, in case it comes back.
-struct Parked {
-    shard: Shard,
-    metadata: String,
-    state_end: i64,
-}
-
 /// One worker: its log, its clock, and the shards that it has.
 pub struct Worker<L, C, O> {
     pub(super) log: L,
@@ -109,9 +89,11 @@ pub struct Worker<L, C, O> {
     pub(super) seats: BTreeMap<i32, Seat>,
     /// Given to us, and not restored yet.
     pub(super) waiting: BTreeSet<i32>,
-    parked: BTreeMap<i32, Parked>,
+    pub(super) parked: BTreeMap<i32, Parked>,
     /// Polled and not taken in yet.
     pub(super) events: VecDeque<Event>,
+    /// Parts that are to deliver again.
+    pub(super) resumes: BTreeSet<Part>,
     pub(super) transaction: Transaction,
     pub(super) report: BatchReport,
     /// Records on which deciding panicked.
@@ -134,6 +116,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             waiting: BTreeSet::new(),
             parked: BTreeMap::new(),
             events: VecDeque::new(),
+            resumes: BTreeSet::new(),
             transaction: Transaction::default(),
             report: BatchReport::default(),
             panicked: BTreeSet::new(),
@@ -190,6 +173,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         self.take_in(now)?;
         self.restore_waiting(now)?;
         self.work(now)?;
+        self.resume()?;
         if self.is_batch_over() { self.write_and_commit() } else { Ok(()) }
     }
 
@@ -248,7 +232,8 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
                     let part = record.part;
                     let Some(seat) = self.seats.get_mut(&part.shard) else { continue };
                     if seat.merge.push(record) == Some(Flow::Pause) {
-                        self.log.pause(part)?;
+                        self.resumes.remove(&part);
+                        self.pause(part)?;
                     }
                 }
                 Event::Reached(part) => {
@@ -257,9 +242,9 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
                     }
                 }
                 Event::Assigned(shards) => {
-                    for assigned in shards {
-                        self.assigned(assigned, now)?;
-                    }
+                    // All of them wait first: a failure with one must not make us forget another.
+                    self.waiting.extend(shards.iter().map(|assigned| assigned.shard));
+                    shards.into_iter().try_for_each(|assigned| self.assigned(assigned, now))?;
                 }
                 Event::Revoked(shards) => self.revoked(&shards)?,
                 Event::Unsure => {
@@ -267,6 +252,27 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
                     shards.into_iter().try_for_each(|shard| self.doubt(shard, now))?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, part: Part) -> Result<()> {
+        match self.log.pause(part) {
+            // It is not ours any more, and the group will say so; a lane that is too full does no harm.
+            Err(Failure::Abort(_)) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Lets the parts deliver again whose lanes have room.
+    fn resume(&mut self) -> Result<()> {
+        for part in self.resumes.clone() {
+            match self.log.resume(part) {
+                Ok(()) => self.resumes.remove(&part),
+                // Tried again next round: a part that stays paused would never be heard of.
+                Err(Failure::Abort(_)) => continue,
+                Err(failure) => return Err(failure),
+            };
         }
         Ok(())
     }
@@ -301,63 +307,6 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         });
     }
 
-    fn assigned(&mut self, assigned: AssignedShard, now: Timestamp) -> Result<()> {
-        let shard = assigned.shard;
-        self.observer.shard(ShardEvent::Assigned(shard));
-        if let Some(parked) = self.parked.remove(&shard)
-            && self.is_unchanged(&parked, &assigned)?
-        {
-            self.seat(parked.shard, parked.metadata, assigned.start, assigned.end, now);
-            self.observer.shard(ShardEvent::Reused(shard));
-            return Ok(());
-        }
-        self.waiting.insert(shard);
-        self.restore(shard, Some(&assigned), now)
-    }
-
-    /// A shard is ready for work.
-    pub(super) fn seat(
-        &mut self,
-        shard: Shard,
-        metadata: String,
-        start: [i64; 9],
-        end: [i64; 9],
-        now: Timestamp,
-    ) {
-        let order = self.settings.order;
-        let first_start = shard.mark().is_before_leads();
-        let merge = Merge::new(order, first_start, start, end, now);
-        let guard = first_start && order == Order::Wall;
-        let id = shard.id;
-        self.seats.insert(id, Seat { shard, merge, start, metadata, first: true, guard });
-    }
-
-    /// Whether nobody wrote for a shard since it was parked.
-    fn is_unchanged(&mut self, parked: &Parked, assigned: &AssignedShard) -> Result<bool> {
-        let next = parked.shard.mark().next;
-        let stands =
-            next.iter().zip(assigned.start).all(|(next, start)| *next < 0 || *next == start);
-        let answers = (self.log.committed(assigned.shard), self.log.state_end(assigned.shard));
-        let (Ok(committed), Ok(state_end)) = answers else { return Ok(false) };
-        Ok(stands && committed.metadata == parked.metadata && state_end == parked.state_end)
-    }
-
-    /// Shards went: what is open is aborted and undone, and what went is kept in case it comes back.
-    fn revoked(&mut self, shards: &[i32]) -> Result<()> {
-        // No commit is under way while the log is polled, so the batch has surely not committed.
-        let ended = self.end_by_abort();
-        self.undo(Ending::Aborted, shards);
-        for shard in shards {
-            self.waiting.remove(shard);
-            self.observer.shard(ShardEvent::Revoked(*shard));
-            let Some(seat) = self.seats.remove(shard) else { continue };
-            let Ok(state_end) = self.log.state_end(*shard) else { continue };
-            let parked = Parked { shard: seat.shard, metadata: seat.metadata, state_end };
-            self.parked.insert(*shard, parked);
-        }
-        ended
-    }
-
     /// Aborts the batch: in the log, in memory, in the inputs.
     fn abort(&mut self) -> Result<()> {
         self.end_by_abort()?;
@@ -366,7 +315,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     }
 
     /// Ends an open transaction by aborting it. That this fails leaves only a new producer.
-    fn end_by_abort(&mut self) -> Result<()> {
+    pub(super) fn end_by_abort(&mut self) -> Result<()> {
         if !matches!(self.transaction.phase(), Phase::Open | Phase::Sealed) {
             return Ok(());
         }

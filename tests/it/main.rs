@@ -2,3 +2,4 @@
 
 mod sim;
 mod tidy;
+mod worker;

@@ -21,6 +21,8 @@ use super::workload::Workload;
 /// 2026-01-05T09:00:00Z, a Monday.
 const START: i64 = 1_767_603_600_000;
 const WORKERS: usize = 2;
+/// Each worker may have a twin: a second process with the same name, started by mistake.
+const SLOTS: usize = 2 * WORKERS;
 /// Rounds with faults.
 const ROUGH: u64 = 160;
 /// Rounds without, within which everything must have been done.
@@ -76,7 +78,7 @@ impl World {
         let cluster = Cluster::new(options, move || Timestamp(clock.load(Ordering::Relaxed)));
         let settings = Settings {
             partitions: options.partitions,
-            most_records: 1 + random.below(20) as usize,
+            most_records: 1 + random.below(40) as usize,
             linger: Span::from_millis(random.below(8) as i64),
             start_leads: Some(StartLeads::Earliest),
             planted,
@@ -94,7 +96,7 @@ impl World {
             now,
             random: RefCell::new(random),
             workload: RefCell::default(),
-            workers: (0..WORKERS).map(|_| RefCell::new(None)).collect(),
+            workers: (0..SLOTS).map(|_| RefCell::new(None)).collect(),
             weather: Cell::new(weather),
             asleep: Cell::new(false),
             story: RefCell::default(),
@@ -149,6 +151,10 @@ impl World {
     pub(super) fn sleep(world: &Rc<World>, slot: usize) {
         world.asleep.set(true);
         let rounds = 1 + world.random.borrow_mut().below(12);
+        let twin = (slot + WORKERS) % SLOTS;
+        if world.random.borrow_mut().chance(250) && world.is_gone(twin) {
+            World::start(world, twin);
+        }
         for _ in 0..rounds {
             let nap = world.random.borrow_mut().below(8_000) as i64;
             world.pass(nap);
@@ -158,7 +164,8 @@ impl World {
     }
 
     fn start(world: &Rc<World>, slot: usize) {
-        let log = EmbeddedLog::new(&world.cluster, &format!("worker-{slot}"));
+        let name = format!("worker-{}", slot % WORKERS);
+        let log = EmbeddedLog::new(&world.cluster, &name);
         let faulty = Faulty::new(log, world.clone(), slot);
         let clock = SimClock(world.now.clone());
         // JSON, so that a story can be read; what is read and written is the same.
@@ -173,7 +180,8 @@ impl World {
         let drawn = world.random.borrow_mut().below(100);
         match drawn {
             0..55 => {
-                let slot = world.random.borrow_mut().below(WORKERS as u64) as usize;
+                let slot = world.random.borrow_mut().below(SLOTS as u64) as usize;
+                let slot = if world.is_gone(slot) { slot % WORKERS } else { slot };
                 if Some(slot) != sleeper {
                     World::turn(world, slot);
                 }
@@ -217,15 +225,16 @@ impl World {
 
     /// Offsets expire only when nobody is in the group and nothing is under way.
     fn forget_offsets(&self) {
-        let gone = |worker: &RefCell<Option<SimWorker>>| {
-            worker.try_borrow().is_ok_and(|worker| worker.is_none())
-        };
-        if self.workers.iter().all(gone) {
+        if (0..SLOTS).all(|slot| self.is_gone(slot)) {
             self.pass(20_000);
             self.cluster.settle(usize::MAX);
             self.cluster.expire_offsets();
             self.tell(|| "the group's offsets expire".to_owned());
         }
+    }
+
+    fn is_gone(&self, slot: usize) -> bool {
+        self.workers[slot].try_borrow().is_ok_and(|worker| worker.is_none())
     }
 
     fn turn(world: &Rc<World>, slot: usize) {
@@ -260,15 +269,22 @@ impl World {
             World::round(world, None);
         }
         world.weather.set(Weather { crash: 0, lost: 0, abort: 0, sleep: 0 });
-        for _ in 0..CALM {
-            world.cluster.settle(usize::MAX);
+        // Somebody notices what was started twice.
+        world.workers[WORKERS..].iter().for_each(|twin| *twin.borrow_mut() = None);
+        // A worker that takes few records at a time needs more rounds for them.
+        let rounds = 3 + 60 / world.settings.most_records;
+        for round in 0..CALM {
             world.pass(1_000);
-            (0..WORKERS).for_each(|slot| World::turn(world, slot));
+            for _ in 0..1 + rounds * usize::from(round > CALM / 2) {
+                world.cluster.settle(usize::MAX);
+                (0..WORKERS).for_each(|slot| World::turn(world, slot));
+                world.pass(5);
+            }
         }
         // All that is due within the ladders, in small steps.
         for _ in 0..LADDERS {
             world.pass(30_000);
-            for _ in 0..3 {
+            for _ in 0..rounds {
                 (0..WORKERS).for_each(|slot| World::turn(world, slot));
                 world.cluster.settle(usize::MAX);
                 world.pass(20);
