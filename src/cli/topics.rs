@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, Write, stderr, stdin, stdout};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Subcommand;
 
@@ -97,7 +98,15 @@ fn make(settings: &Settings, report: &Report, yes: bool) -> Result<Exit, Trouble
     }
     let made = topics::apply(settings, report)?;
     println!("made {} topics", made.len());
-    let after = inspect(settings)?;
+    // Brokers learn of new topics a moment after they are made.
+    let mut after = inspect(settings)?;
+    for _ in 0..20 {
+        if after.missing.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        after = inspect(settings)?;
+    }
     let exit = if after.faults().next().is_some() { plan(&after) } else { Exit::Clean };
     Ok(exit)
 }

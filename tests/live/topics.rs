@@ -1,6 +1,6 @@
 //! What is missing or wrong is seen on a real cluster, and what is missing is made.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lead_router::kafka::topics::{self, Severity};
 use rdkafka::ClientConfig;
@@ -19,6 +19,11 @@ pub(crate) fn create(name: &str, partitions: i32, config: &[(&str, &str)]) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let made = runtime.block_on(admin.create_topics(&[topic], &options)).expect("an answer");
     made.into_iter().for_each(|one| assert_eq!(one.map_err(|(_, code)| code), Ok(name.to_owned())));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let within = Duration::from_secs(5);
+    while admin.inner().fetch_watermarks(name, 0, within).is_err() {
+        assert!(Instant::now() < deadline, "{name} cannot be seen");
+    }
 }
 
 #[test]

@@ -54,7 +54,14 @@ impl Bench {
         let settings = settings(test, "");
         let missing = topics::inspect(&settings).expect("a broker");
         topics::apply(&settings, &missing).expect("topics");
-        let made = topics::inspect(&settings).expect("a broker");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let made = loop {
+            let made = topics::inspect(&settings).expect("a broker");
+            if made.missing.is_empty() {
+                break made;
+            }
+            assert!(Instant::now() < deadline, "{:?}", made.findings);
+        };
         assert_eq!(made.faults().count(), 0, "{:?}", made.findings);
         Bench { settings: Arc::new(settings), layout: made.layout }
     }
