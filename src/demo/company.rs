@@ -377,7 +377,7 @@ fn customer(n: usize, people: &[Person], random: &mut Random) -> Customer {
         name,
         owner: owner.id.clone(),
         team: owner.team,
-        strategic: n % 11 == 0,
+        strategic: n.is_multiple_of(11),
     }
 }
 

@@ -20,14 +20,14 @@ impl Random {
         Random(state)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }
 
     /// In [0, 1).
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        (self.draw() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// In 0..n; 0 if n is 0.
@@ -80,8 +80,8 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_numbers_and_parts_differ() {
         let (mut one, mut two) = (Random::new(7).split("a"), Random::new(7).split("a"));
-        assert_eq!(one.next(), two.next());
-        assert_ne!(Random::new(7).split("a").next(), Random::new(7).split("b").next());
+        assert_eq!(one.draw(), two.draw());
+        assert_ne!(Random::new(7).split("a").draw(), Random::new(7).split("b").draw());
     }
 
     #[test]

@@ -13,8 +13,6 @@ use super::text;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum AccountMatch {
     Found(AccountId),
-    /// Near, but a guess: a person decides.
-    Review,
     None,
 }
 

@@ -47,9 +47,6 @@ fn find_account(draft: &Draft<'_>, lead: &LeadEntity) -> AccountMatch {
 pub(super) fn account(draft: &mut Draft<'_>, lead: &LeadEntity) -> Option<Verdict> {
     let id = match find_account(draft, lead) {
         AccountMatch::Found(id) => id,
-        AccountMatch::Review => {
-            return Some(Verdict::park(Stage::AccountOwner, Reason::Review));
-        }
         AccountMatch::None => return None,
     };
     let owner = draft.account(&id)?.definition.as_ref()?.owner_id.clone()?;

@@ -28,7 +28,7 @@ pub fn init(format: Format, default_level: &str) {
         Format::Auto => !stderr().is_terminal(),
     };
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(default_level.to_owned()));
+        .unwrap_or_else(|_| EnvFilter::new(default_level));
     let started = if json {
         tracing::Dispatch::new(json_lines(filter, stderr)).try_init()
     } else {

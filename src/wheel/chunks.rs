@@ -180,7 +180,7 @@ impl<K: Copy> Chunks<K> {
         }
         let chunk = self.count;
         assert!(chunk < MOST_CHUNKS, "a wheel holds at most 2^31 timers");
-        if chunk as usize % SEGMENT == 0 {
+        if (chunk as usize).is_multiple_of(SEGMENT) {
             self.segments.push(Segment {
                 headers: Vec::with_capacity(SEGMENT),
                 low: Vec::with_capacity(SEGMENT),

@@ -72,7 +72,7 @@ impl Lists {
             return links;
         }
         let links = self.owners.len() as u32;
-        if links as usize % SEGMENT == 0 {
+        if (links as usize).is_multiple_of(SEGMENT) {
             self.links.push(Vec::with_capacity(SEGMENT));
         }
         if let Some(segment) = self.links.last_mut() {
