@@ -27,8 +27,8 @@ pub fn init(format: Format, default_level: &str) {
         Format::Text => false,
         Format::Auto => !stderr().is_terminal(),
     };
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(default_level));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_level));
     let started = if json {
         tracing::Dispatch::new(json_lines(filter, stderr)).try_init()
     } else {
