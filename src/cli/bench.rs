@@ -169,7 +169,8 @@ fn lead(number: u64) -> String {
     let state = ["CA", "NY", "TX", "WA"].get(number as usize % 4).copied().unwrap_or("CA");
     let now = crate::runtime::clock::now().0;
     format!(
-        r#"{{"event_id":"e-{number}","lead_id":"lead-{number}","created_at":{now},"company":"Company {number}","country":"US","state":"{state}","industry":"software","employees":250}}"#
+        r#"{{"event_id":"e-{number}","lead_id":"lead-{number}","created_at":{now},
+"company":"Company {number}","country":"US","state":"{state}","industry":"software","employees":250}}"#
     )
 }
 
