@@ -2,6 +2,7 @@
 
 mod assignment;
 mod batch;
+pub mod filter;
 pub mod merge;
 pub mod partition;
 pub mod ports;
