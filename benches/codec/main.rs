@@ -42,6 +42,7 @@ fn read_lead(bencher: Bencher<'_, '_>, format: &str) {
             topic: Topic::LeadCreated,
             key: Some(b"acme"),
             value: Some(&bytes),
+            headers: &[],
             timestamp: NOW,
             partition: 0,
             partition_count: None,

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use crate::codec::frame::SchemaIds;
+use crate::codec::SchemaIds;
 use crate::config::{self, Settings};
 use crate::domain::input::Topic;
 use crate::domain::time::Span;

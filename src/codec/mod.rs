@@ -26,12 +26,13 @@ pub mod murmur2;
 pub mod policy;
 pub mod record;
 pub mod schema;
+pub mod schema_ids;
 
 #[cfg(test)]
 mod round_trip_tests;
 
 pub use encode::{Encoder, Format};
 pub use error::Error;
-pub use frame::SchemaIds;
 pub use record::{Decoder, RawRecord};
 pub use schema::Record;
+pub use schema_ids::{SchemaIds, SchemaRef};

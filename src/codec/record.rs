@@ -2,10 +2,11 @@
 
 use super::direct;
 use super::error::{Error, Result, reason};
-use super::frame::{SchemaIds, own_datum, read_value};
+use super::frame::{self, Headers, own_datum, read_value};
 use super::json;
 use super::murmur2::partition_of;
 use super::schema::Record;
+use super::schema_ids::SchemaIds;
 use crate::domain::ids::DomainId;
 use crate::domain::input::{Input, Topic};
 use crate::domain::time::Timestamp;
@@ -16,6 +17,7 @@ pub struct RawRecord<'a> {
     pub topic: Topic,
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
+    pub headers: Headers<'a>,
     pub timestamp: Timestamp,
     pub partition: i32,
     /// Partitions of the topic; `None` where there are none (a filter).
@@ -31,6 +33,11 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// Whether a record cannot be read yet: its schema is still to be fetched.
+    pub fn waits(&self, value: Option<&[u8]>, headers: Headers<'_>) -> bool {
+        value.is_some_and(|value| frame::waits(value, headers, &self.ids))
+    }
+
     /// The routing domain and the input of a record, or why it is poison.
     pub fn decode_record(&self, record: &RawRecord<'_>) -> Result<(DomainId, Input)> {
         let domain = read_key(record)?;
@@ -43,14 +50,14 @@ impl Decoder {
             return Err(Error::new(reason::VALUE_NULL, "value", why));
         };
         if matches!(record.topic, Topic::LeadCreated | Topic::LeadCreatedFast)
-            && let Some(datum) = own_datum(Record::Lead, bytes, &self.ids)
+            && let Some(datum) = own_datum(Record::Lead, bytes, record.headers, &self.ids)
         {
             let fast = record.topic == Topic::LeadCreatedFast;
             if let Some(lead) = direct::lead(datum, record.timestamp, fast) {
                 return Ok((domain, Input::LeadCreated(Box::new(lead))));
             }
         }
-        let value = read_value(Record::of(record.topic), bytes, &self.ids)?;
+        let value = read_value(Record::of(record.topic), bytes, record.headers, &self.ids)?;
         let input = json::decode_event(record.topic, &value, record.timestamp, self.strict)?;
         Ok((domain, input))
     }

@@ -8,10 +8,11 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::encode::{Encoder, Format};
-use super::frame::{SchemaIds, read_value};
+use super::frame::read_value;
 use super::json;
 use super::record::{Decoder, RawRecord};
 use super::schema::{Record, Writer};
+use super::schema_ids::{SchemaIds, SchemaRef};
 use crate::domain::input::{Input, Topic};
 use crate::domain::time::Timestamp;
 
@@ -65,7 +66,7 @@ fn ids() -> (SchemaIds, BTreeMap<Record, u32>) {
     let ids = SchemaIds::default();
     let mut numbers = BTreeMap::new();
     for (number, record) in (100..).zip(Record::ALL) {
-        assert_eq!(ids.insert(number, record.embedded().text), Ok(record));
+        assert_eq!(ids.settle(SchemaRef::Id(number), record.embedded().text), Ok(record));
         numbers.insert(record, number);
     }
     (ids, numbers)
@@ -82,11 +83,11 @@ fn every_example_survives_every_encoding() {
             for format in &formats {
                 let encoder = Encoder::new(format.clone());
                 let bytes = encoder.value(record, &written).expect("bytes");
-                let back = read_value(record, &bytes, &ids).expect("a value");
+                let back = read_value(record, &bytes, &[], &ids).expect("a value");
                 assert_eq!(meaning(record, &back), (said.clone(), written.clone()), "{name}");
                 // What the author wrote can be sent as it is, but for texts of times and the like.
                 if let Ok(bytes) = encoder.value(record, &value) {
-                    let back = read_value(record, &bytes, &ids).expect("a value");
+                    let back = read_value(record, &bytes, &[], &ids).expect("a value");
                     assert_eq!(meaning(record, &back).0, said, "{name}");
                 }
             }
@@ -102,12 +103,12 @@ fn a_datum_cut_short_is_never_a_smaller_datum() {
         for (name, value) in examples(record) {
             let bytes = encoder.value(record, &meaning(record, &value).1).expect("bytes");
             for end in 0..bytes.len() {
-                let cut = read_value(record, &bytes[..end], &ids).expect_err("cut short");
+                let cut = read_value(record, &bytes[..end], &[], &ids).expect_err("cut short");
                 let expected = if end < 10 { "frame.too_short" } else { "avro.truncated" };
                 assert_eq!(cut.reason, expected, "{name} at {end}");
             }
             let longer = [&bytes[..], &[0]].concat();
-            let trailing = read_value(record, &longer, &ids).expect_err("too long");
+            let trailing = read_value(record, &longer, &[], &ids).expect_err("too long");
             assert_eq!(trailing.reason, "avro.trailing");
         }
     }
@@ -132,7 +133,7 @@ fn apache_avro_reads_what_we_write() {
                 .expect("their bytes");
             // They write a map in an order of their own: compare what it means.
             let framed = [&bytes[..10], &again].concat();
-            let back = read_value(record, &framed, &SchemaIds::default()).expect("a value");
+            let back = read_value(record, &framed, &[], &SchemaIds::default()).expect("a value");
             assert_eq!(meaning(record, &back).1, written, "{name}");
         }
     }
@@ -203,7 +204,15 @@ fn documented(schema: &Value, at: &str) {
 }
 
 fn raw<'a>(topic: Topic, key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> RawRecord<'a> {
-    RawRecord { topic, key, value, timestamp: NOW, partition: 0, partition_count: None }
+    RawRecord {
+        topic,
+        key,
+        value,
+        headers: &[],
+        timestamp: NOW,
+        partition: 0,
+        partition_count: None,
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The demonstration's own log, read back and checked.
 
-use crate::codec::frame::SchemaIds;
+use crate::codec::SchemaIds;
 use crate::domain::input::Topic;
 use crate::domain::time::Span;
 use crate::embedded::{Cluster, Stored, out_name};

@@ -127,14 +127,14 @@ impl Cluster {
         value: Option<&[u8]>,
         at: Timestamp,
     ) -> i64 {
+        let (key, value) = (key.map(<[u8]>::to_vec), value.map(<[u8]>::to_vec));
+        let headers = Vec::new();
+        self.append(topic, partition, Stored { offset: 0, timestamp: at, key, value, headers })
+    }
+
+    /// Appends a record as it is, but for its offset, which is the next one.
+    pub fn append(&self, topic: &str, partition: i32, record: Stored) -> i64 {
         let offset = self.with(|inner, _| {
-            let record = Stored {
-                offset: 0,
-                timestamp: at,
-                key: key.map(<[u8]>::to_vec),
-                value: value.map(<[u8]>::to_vec),
-                headers: Vec::new(),
-            };
             inner.partition(topic, partition).map_or(-1, |partition| partition.append(record, None))
         });
         self.shared.news.notify_all();

@@ -66,6 +66,9 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             let (next, guard) = (seat.merge.next(now, due), seat.guard);
             match next {
                 Next::Nothing => return Ok(taken),
+                // Nothing overtakes a record that the registry has still to explain.
+                Next::Record(topic) if self.is_waiting(shard, topic) => return Ok(taken),
+                Next::Timer if self.is_oldest_waiting(shard) => return Ok(taken),
                 Next::Doubt => self.doubt(shard, now)?,
                 Next::Timer if self.is_next_refused(shard) => {
                     let head = self.seats.get(&shard).and_then(|seat| seat.merge.oldest_head());
@@ -92,6 +95,21 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             self.transaction.open(now, started);
         }
         Ok(())
+    }
+
+    /// Whether the head of a lane cannot be read before the registry has answered.
+    fn is_waiting(&self, shard: i32, topic: Topic) -> bool {
+        let head = self.seats.get(&shard).and_then(|seat| seat.merge.head(topic));
+        head.is_some_and(|head| self.wire.waits(head))
+    }
+
+    /// By record clock, the same of the record that would move time beyond a timer.
+    fn is_oldest_waiting(&self, shard: i32) -> bool {
+        let head = match self.settings.order {
+            Order::Wall => None,
+            Order::Record => self.seats.get(&shard).and_then(|seat| seat.merge.oldest_head()),
+        };
+        head.is_some_and(|head| self.wire.waits(head))
     }
 
     /// By record clock: whether the record that would move time beyond a timer is refused. Then it goes

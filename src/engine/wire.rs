@@ -123,10 +123,16 @@ impl Wire {
             topic: record.part.topic,
             key: record.key.as_deref(),
             value: record.value.as_deref(),
+            headers: &record.headers,
             timestamp: record.timestamp,
             partition: record.part.shard,
             partition_count: Some(partitions),
         })
+    }
+
+    /// Whether a record cannot be read yet: its schema is still to be fetched.
+    pub(super) fn waits(&self, record: &Record) -> bool {
+        self.decoder.waits(record.value.as_deref(), &record.headers)
     }
 
     /// The record of a published fact; `None` = the fact is not published.

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::{Checker, Item, Place, Record};
-use crate::codec::frame::{SchemaIds, read_value};
+use crate::codec::SchemaIds;
+use crate::codec::frame::read_value;
 use crate::codec::image::{Assembler, SHARD_KEY, ShardImage};
 use crate::codec::json;
 use crate::codec::record::{Decoder, RawRecord};
@@ -52,6 +53,7 @@ impl Reader {
             topic,
             key: raw.key,
             value: raw.value,
+            headers: raw.headers,
             timestamp: raw.timestamp,
             partition: raw.partition,
             partition_count: Some(self.partition_count),
@@ -86,7 +88,7 @@ impl Reader {
     }
 
     fn value(&self, record: schema::Record, raw: &Raw<'_>) -> Option<serde_json::Value> {
-        read_value(record, raw.value?, &self.decoder.ids).ok()
+        read_value(record, raw.value?, raw.headers, &self.decoder.ids).ok()
     }
 
     /// Where the record lay; a record that was put back and refused again names its last place last.

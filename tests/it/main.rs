@@ -1,5 +1,6 @@
 //! The tests of the pure layers and of the embedded log, in one binary; a real broker is in `tests/live`.
 
+mod malformed;
 mod scenario;
 mod sim;
 mod tidy;

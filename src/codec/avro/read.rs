@@ -4,10 +4,7 @@ use serde_json::{Map, Value};
 
 use super::plan::{Field, Node, Plan};
 use crate::codec::error::{Error, Result, reason};
-use crate::codec::json::Path;
-
-/// Values of one datum: items of no size (nulls) would else cost nothing to claim.
-const MAX_VALUES: usize = 1_000_000;
+use crate::codec::json::{MAX_VALUES, OBJECT_VALUES, Path};
 
 /// Reads one datum, which is all of `bytes`.
 pub fn read(plan: &Plan, bytes: &[u8]) -> Result<Value> {
@@ -21,6 +18,7 @@ pub fn read(plan: &Plan, bytes: &[u8]) -> Result<Value> {
 
 struct Input<'a> {
     rest: &'a [u8],
+    /// Values so far: items of no size (nulls) would else cost nothing to claim.
     values: usize,
 }
 
@@ -81,7 +79,8 @@ impl<'a> Input<'a> {
     }
 
     fn value(&mut self, node: &Node, path: Path<'_>) -> Result<Value> {
-        self.values += 1;
+        let is_object = matches!(node, Node::Map(_) | Node::Record(_));
+        self.values += if is_object { OBJECT_VALUES } else { 1 };
         if self.values > MAX_VALUES {
             return Err(invalid(path, "has too many values"));
         }
@@ -142,31 +141,43 @@ impl<'a> Input<'a> {
         Ok(map)
     }
 
-    /// The number of items in the next block; 0 = the end.
-    fn block(&mut self, path: Path<'_>) -> Result<usize> {
+    /// The number of items in the next block, 0 = the end; and what is left of the input after the block,
+    /// if it says its size in bytes (behind a negative count, for those who skip it).
+    fn block(&mut self, path: Path<'_>) -> Result<(usize, Option<usize>)> {
         let count = self.long(path)?;
+        let mut left = None;
         if count < 0 {
-            // A negative count is followed by the size of the block in bytes, for those who skip it.
-            let size = self.long(path)?;
-            if usize::try_from(size).is_err() {
+            let size = usize::try_from(self.long(path)?).ok();
+            left = size.and_then(|size| self.rest.len().checked_sub(size));
+            if left.is_none() {
                 return Err(invalid(path, "has a bad block size"));
             }
         }
         usize::try_from(count.unsigned_abs())
             .ok()
             .filter(|count| *count <= MAX_VALUES)
+            .map(|count| (count, left))
             .ok_or_else(|| invalid(path, "has a bad count"))
+    }
+
+    /// The block ended where it said.
+    fn ended(&self, left: Option<usize>, path: Path<'_>) -> Result<()> {
+        match left {
+            Some(left) if left != self.rest.len() => Err(invalid(path, "has a bad block size")),
+            _ => Ok(()),
+        }
     }
 
     fn items(&mut self, node: &Node, path: Path<'_>) -> Result<Vec<Value>> {
         let mut items = Vec::new();
         loop {
             match self.block(path)? {
-                0 => return Ok(items),
-                count => {
+                (0, _) => return Ok(items),
+                (count, left) => {
                     for _ in 0..count {
                         items.push(self.value(node, Path::Item(&path, items.len()))?);
                     }
+                    self.ended(left, path)?;
                 }
             }
         }
@@ -176,8 +187,8 @@ impl<'a> Input<'a> {
         let mut map = Map::new();
         loop {
             match self.block(path)? {
-                0 => return Ok(map),
-                count => {
+                (0, _) => return Ok(map),
+                (count, left) => {
                     for _ in 0..count {
                         let key = self.text(path)?;
                         let value = self.value(node, Path::Field(&path, key))?;
@@ -185,6 +196,7 @@ impl<'a> Input<'a> {
                             return Err(invalid(path, "has a key twice"));
                         }
                     }
+                    self.ended(left, path)?;
                 }
             }
         }

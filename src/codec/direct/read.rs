@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::codec::json::{Context, MAX_EMPLOYEES, country};
+use crate::codec::json::{Context, MAX_EMPLOYEES, MAX_TEXT_BYTES, country};
 use crate::domain::ids::{AccountId, EventId, IdError, LeadId, Private, RepId};
 use crate::domain::input::LeadCreated;
 use crate::domain::lead_fields::{Cents, LeadFields};
@@ -92,7 +92,7 @@ impl<'a> Input<'a> {
     }
 
     fn str(&mut self) -> Option<&'a str> {
-        std::str::from_utf8(self.bytes()?).ok()
+        std::str::from_utf8(self.bytes()?).ok().filter(|text| text.len() <= MAX_TEXT_BYTES)
     }
 
     fn id<T>(&mut self, parse: impl Fn(&str) -> Result<T, IdError>) -> Option<T> {

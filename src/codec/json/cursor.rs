@@ -21,6 +21,10 @@ const EARLIEST: Timestamp = Timestamp(631_152_000_000);
 /// 1900-01-01: people were hired before 1990.
 const EARLIEST_HIRED: Timestamp = Timestamp(-2_208_988_800_000);
 
+/// The longest text area of a CRM, 131,072 characters of at most four bytes; what is longer would be kept in
+/// memory for a lead's life.
+pub(in crate::codec) const MAX_TEXT_BYTES: usize = 524_288;
+
 /// What reading depends on besides the value.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::codec) struct Context {
@@ -168,8 +172,7 @@ impl<'a> Fields<'a> {
     pub(super) fn opt_str(&self, name: &str) -> Result<Option<&'a str>> {
         match self.get(name) {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(value) => Err(self.wrong_type(name, "a text", value)),
+            Some(value) => item_text(value, Path::Field(&self.path, name)).map(Some),
         }
     }
 
@@ -399,6 +402,10 @@ impl<'a> Fields<'a> {
 
 pub(super) fn item_text<'a>(value: &'a Value, path: Path<'_>) -> Result<&'a str> {
     match value {
+        Value::String(text) if text.len() > MAX_TEXT_BYTES => {
+            let detail = format!("a text has at most {MAX_TEXT_BYTES} bytes");
+            Err(path.fault(reason::VALUE_RANGE, detail))
+        }
         Value::String(text) => Ok(text),
         _ => Err(path.fault(reason::JSON_TYPE, expected("a text", value))),
     }

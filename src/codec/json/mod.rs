@@ -20,7 +20,7 @@ mod tests;
 
 use serde_json::Value;
 
-pub(super) use cursor::{Context, Path, country};
+pub(super) use cursor::{Context, MAX_TEXT_BYTES, Path, country};
 pub(super) use lead::MAX_EMPLOYEES;
 pub use names::Named;
 pub use number::millis;
@@ -28,6 +28,7 @@ pub(super) use number::{cents, whole};
 pub use published::{decode_assigned, decode_breached, encode_assigned, encode_breached};
 pub use reference::sha256_hex;
 pub use text::parse;
+pub(super) use text::{MAX_VALUES, OBJECT_VALUES};
 
 use super::error::{Error, Result, reason};
 use crate::domain::input::{Input, Topic};

@@ -1,6 +1,7 @@
 //! JSON text to a value, stricter than `serde_json` alone: a name that occurs twice in an object is a
 //! fault (readers disagree about which one counts), and nesting is limited.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
@@ -10,17 +11,25 @@ use crate::codec::error::{Error, Result, reason};
 
 /// Deeper than any of our records, and far from the end of the stack.
 const MAX_DEPTH: usize = 32;
+/// Values of one document: two bytes of text may cost thirty-two in memory.
+pub(in crate::codec) const MAX_VALUES: usize = 500_000;
+/// An object counts for so many: its table takes 640 bytes even for one entry.
+pub(in crate::codec) const OBJECT_VALUES: usize = 20;
 
 /// Parses one JSON document; nothing may follow it.
 pub fn parse(text: &[u8]) -> Result<Value> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let parsed =
-        Strict { depth: 0 }.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    let left = Cell::new(MAX_VALUES);
+    let parsed = Strict { depth: 0, left: &left }
+        .deserialize(&mut reader)
+        .and_then(|value| reader.end().map(|()| value));
     parsed.map_err(|fault| {
         // The reader's own message may quote the text, which may be about a person.
         let what = match fault.classify() {
             serde_json::error::Category::Eof => "ends too early",
-            serde_json::error::Category::Data => "has a repeated name or is nested too deep",
+            serde_json::error::Category::Data => {
+                "has a repeated name, is nested too deep or has too many values"
+            }
             _ => "is no JSON",
         };
         let place = format!("{what} (line {}, column {})", fault.line(), fault.column());
@@ -29,30 +38,38 @@ pub fn parse(text: &[u8]) -> Result<Value> {
 }
 
 #[derive(Clone, Copy)]
-struct Strict {
+struct Strict<'c> {
     depth: usize,
+    left: &'c Cell<usize>,
 }
 
-impl Strict {
-    fn deeper<E: de::Error>(self) -> std::result::Result<Strict, E> {
+impl<'c> Strict<'c> {
+    fn spend<E: de::Error>(self, values: usize) -> std::result::Result<(), E> {
+        let left = self.left.get().checked_sub(values);
+        self.left.set(left.ok_or_else(|| E::custom("too many values"))?);
+        Ok(())
+    }
+
+    fn deeper<E: de::Error>(self) -> std::result::Result<Strict<'c>, E> {
         if self.depth >= MAX_DEPTH {
             return Err(E::custom("nested too deep"));
         }
-        Ok(Strict { depth: self.depth + 1 })
+        Ok(Strict { depth: self.depth + 1, left: self.left })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
     fn deserialize<D: de::Deserializer<'de>>(
         self,
         reader: D,
     ) -> std::result::Result<Value, D::Error> {
+        self.spend(1)?;
         reader.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,6 +115,7 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> std::result::Result<Value, A::Error> {
         let inside = self.deeper()?;
+        self.spend(OBJECT_VALUES)?;
         let mut map = Map::new();
         while let Some(name) = entries.next_key::<String>()? {
             let value = entries.next_value_seed(inside)?;
@@ -120,7 +138,8 @@ mod tests {
     #[test]
     fn refuses_what_readers_disagree_about() {
         let deep = [b"[".repeat(10_000), b"]".repeat(10_000)].concat();
-        let cases: [&[u8]; 12] = [
+        let many = [b"[0".as_slice(), &b",0".repeat(500_000), b"]"].concat();
+        let cases: [&[u8]; 13] = [
             b"",
             b"{",
             b"{\"a\":1,\"a\":1}",
@@ -133,6 +152,7 @@ mod tests {
             b"\"\\ud800\"",
             b"\"\xc3\x28\"",
             &deep,
+            &many,
         ];
         for text in cases {
             assert_eq!(fault(text), "json.syntax");
