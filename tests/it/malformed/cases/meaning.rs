@@ -27,8 +27,13 @@ fn merge(value: &mut Value, more: Value) {
     }
 }
 
+/// One rule of one condition.
+fn when(field: &str, op: &str, values: Value) -> Value {
+    let condition = json!({"field": field, "op": op, "values": values});
+    json!({"rules": [{"all": [condition]}]})
+}
+
 fn territories(table: &mut Table) {
-    let when = |field: &str, op: &str, values: Value| json!({"rules": [{"all": [{"field": field, "op": op, "values": values}]}]});
     territory(
         table,
         "its own parent",
