@@ -129,7 +129,7 @@ fn decided(value: &Value, subject: Option<&str>) -> String {
 }
 
 fn strings(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().map(|item| word(item)).collect()
+    value.as_array().into_iter().flatten().map(word).collect()
 }
 
 fn word(value: &Value) -> String {
