@@ -4,7 +4,7 @@
 use super::availability;
 use super::choice;
 use super::draft::Draft;
-use super::entity::LeadEntity;
+use super::entity::{LeadEntity, Phase};
 use super::ids::{LeadId, QueueId, RepId, TerritoryId};
 use super::owner;
 use super::published::{Arm, Candidate, Cause, Ineligible, Method, Outcome, Reason, Stage};
@@ -80,7 +80,7 @@ pub(super) fn chain(
     lead: &LeadEntity,
     cause: Cause,
 ) -> Verdict {
-    let leaves_its_rep = matches!(cause, Cause::Sla | Cause::Declined);
+    let leaves_its_rep = cause.leaves_its_rep();
     if lead.fields.do_not_route {
         return Verdict::park(Stage::DoNotRoute, Reason::DoNotRoute);
     }
@@ -95,7 +95,9 @@ pub(super) fn chain(
         return verdict;
     }
     let verdict = territory(draft, lead_id, lead);
-    if leaves_its_rep && verdict.outcome != Outcome::Assigned {
+    let left_its_rep = lead.phase == Phase::Queued
+        && lead.placement.as_ref().is_some_and(|placement| placement.cause.leaves_its_rep());
+    if (leaves_its_rep || left_its_rep) && verdict.outcome != Outcome::Assigned {
         // Nobody is left: the manager of the last owner decides, and the lead is tried again.
         let last = lead.former_owners.last();
         let queue_id = Some(sla::last_resort(draft, last));
@@ -110,8 +112,9 @@ fn intake(draft: &Draft<'_>, lead: &LeadEntity) -> Option<Verdict> {
     if lead.fetch_needed {
         return Some(Verdict::park(Stage::Intake, Reason::FetchNeeded));
     }
-    let too_old = |reason: Reason| reason == Reason::TooOld;
-    let undecided = lead.placement.as_ref().is_none_or(|placement| too_old(placement.reason));
+    // What nobody has looked at yet: a lead that waited in a queue or behind a lock is no old lead.
+    let unseen = |reason: Reason| matches!(reason, Reason::TooOld | Reason::FetchNeeded);
+    let undecided = lead.placement.as_ref().is_none_or(|placement| unseen(placement.reason));
     if undecided && draft.now().since(lead.fields.created_at) > policy.intake.max_age {
         let queue = Verdict::queue(policy.catch_all.clone(), Reason::TooOld);
         return Some(Verdict { final_queue: true, ..queue });
@@ -120,7 +123,8 @@ fn intake(draft: &Draft<'_>, lead: &LeadEntity) -> Option<Verdict> {
     let known = |field: &super::territory::Field| {
         matching::matches(&Condition { field: field.clone(), op: Op::Exists }, &view)
     };
-    let waits = policy.hold.at_most > Span::ZERO && !lead.hold_done;
+    let fresh = matches!(lead.phase, Phase::New | Phase::Parked);
+    let waits = fresh && policy.hold.at_most > Span::ZERO && !lead.hold_done;
     if waits && !policy.hold.fields.iter().all(known) {
         let until = lead.hold_until_at.unwrap_or(draft.now() + policy.hold.at_most);
         if draft.now() < until {

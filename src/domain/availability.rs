@@ -43,7 +43,7 @@ pub(super) fn gate(
         None => gate.absent.push(Ineligible::Unknown),
         Some(RepEntity { definition: None, .. }) => gate.absent.push(Ineligible::Inactive),
         Some(RepEntity { definition: Some(rep), .. }) => {
-            gate.absent = absent(draft, rep_id, rep, pool);
+            gate.absent = absent(draft, rep_id, rep, pool, Some(lead));
             gate.unsuited = unsuited(draft, rep, lead);
         }
     }
@@ -59,6 +59,7 @@ pub(super) fn absent(
     rep_id: &RepId,
     rep: &RepDef,
     pool: Option<&TerritoryId>,
+    lead: Option<&LeadEntity>,
 ) -> Vec<Ineligible> {
     let now = draft.now();
     let mut reasons = Vec::new();
@@ -75,7 +76,13 @@ pub(super) fn absent(
         reasons.push(Ineligible::OutsideCalendar);
     }
     let load = draft.load(rep_id);
-    let full = |cap: &Cap| used(draft, rep_id, rep, load, cap) >= cap.limit;
+    let own = lead.and_then(LeadEntity::open_owner).filter(|(owner, _)| *owner == rep_id);
+    let full = |cap: &Cap| {
+        // The lead itself has a place already, if it is this rep's.
+        let counted = own.is_some_and(|(_, from)| cap.pool.is_none() || cap.pool.as_ref() == from);
+        let itself = u32::from(counted && cap.window == CapWindow::Open);
+        used(draft, rep_id, rep, load, cap).saturating_sub(itself) >= cap.limit
+    };
     if rep.caps.iter().any(|cap| concerns(cap, pool) && full(cap)) {
         reasons.push(Ineligible::Capped);
     }

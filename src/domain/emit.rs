@@ -27,7 +27,7 @@ pub(super) fn settle(
     verdict: Verdict,
     cause: Cause,
 ) {
-    if is_there(&lead, &verdict) && !matches!(cause, Cause::Sla | Cause::Declined) {
+    if is_there(&lead, &verdict) && !cause.leaves_its_rep() {
         lead.retry_at = verdict.retry_at;
         lead.hold_until_at = verdict.hold_until_at;
         if let Some(placement) = &mut lead.placement {

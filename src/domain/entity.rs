@@ -188,6 +188,8 @@ pub struct RepEntity {
     pub definition: Option<RepDef>,
     /// Absences up to here have been acted on.
     pub absences_done_at: Timestamp,
+    /// When the rep last left (inactive or deleted): what stuck to them before sticks no more.
+    pub left_at: Option<Timestamp>,
     pub seen: Seen,
 }
 

@@ -10,6 +10,7 @@ use super::published::Reason;
 use super::territory::Resolver;
 use super::time::{Span, Timestamp};
 use super::timer::{TimerKey, TimerKind};
+use super::timers_of::next_validity;
 
 const DAY_MS: i64 = 86_400_000;
 /// A lead without an event ends after this.
@@ -28,6 +29,8 @@ pub struct Index {
     /// Leads that an event may unblock, oldest first.
     pub(super) waiting: BTreeSet<(Timestamp, LeadId)>,
     pub(super) territories: Resolver,
+    /// When the next border of a territory's validity comes, by time.
+    pub(super) validity: BTreeSet<(Timestamp, TerritoryId)>,
     /// Territories by a member of theirs.
     pub(super) memberships: BTreeMap<RepId, BTreeSet<TerritoryId>>,
     pub(super) accounts: AccountIndex,
@@ -72,6 +75,9 @@ impl Index {
             (Some(Entity::Lead(old)), _) => self.lead(&LeadId::from(&key.id), old, false),
             (Some(Entity::Territory(old)), _) => {
                 let id = TerritoryId::from(&key.id);
+                if let Some(at) = next_validity(old) {
+                    self.validity.remove(&(at, id.clone()));
+                }
                 let same =
                     matches!(new, Some(Entity::Territory(new)) if new.current == old.current);
                 if let (Some(current), false) = (&old.current, same) {
@@ -94,6 +100,9 @@ impl Index {
             Some(Entity::Lead(new)) => self.lead(&LeadId::from(&key.id), new, true),
             Some(Entity::Territory(new)) => {
                 let id = TerritoryId::from(&key.id);
+                if let Some(at) = next_validity(new) {
+                    self.validity.insert((at, id.clone()));
+                }
                 let same =
                     matches!(old, Some(Entity::Territory(old)) if old.current == new.current);
                 if let (Some(current), false) = (&new.current, same) {

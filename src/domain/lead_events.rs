@@ -54,6 +54,13 @@ impl LeadEntity {
         self.placement.as_ref()?.rep_id.as_ref()
     }
 
+    /// What the CRM says of its owner, unless a write of ours is still on its way there.
+    fn owned_by(&mut self, owner: Option<&RepId>) {
+        if self.unconfirmed.is_empty() && owner.is_some() {
+            self.crm_owner = owner.cloned();
+        }
+    }
+
     /// The lock that the lead's own fields ask for.
     fn lock_by_fields(&mut self, now: Timestamp) {
         if let Some(until) = self.fields.locked_until_at
@@ -113,6 +120,7 @@ pub(super) fn created(draft: &mut Draft<'_>, event: &LeadCreated) {
     lead.fast |= event.fast;
     lead.fields = event.fields.clone();
     lead.fetch_needed = false;
+    lead.owned_by(event.fields.owner_id.as_ref());
     lead.lock_by_fields(now);
     match lead.phase {
         Phase::Ended(Ending::Converted | Ending::Merged) => {
@@ -193,6 +201,7 @@ pub(super) fn updated(draft: &mut Draft<'_>, event: &LeadUpdated) {
     }
     if let Some(changes) = &event.changes {
         lead.fields.merge(changes, &event.cleared);
+        lead.owned_by(changes.owner_id.as_ref());
     } else {
         lead.fields.merge(&Default::default(), &event.cleared);
     }
@@ -208,6 +217,10 @@ pub(super) fn updated(draft: &mut Draft<'_>, event: &LeadUpdated) {
     }
     match event.kind {
         UpdateKind::Fields | UpdateKind::Status | UpdateKind::Undeleted => {
+            if event.cleared.iter().any(|name| name == "locked_until_at") {
+                lead.locked = false;
+                lead.locked_until_at = None;
+            }
             lead.lock_by_fields(now);
             fields_changed(draft, id, lead);
         }
@@ -234,8 +247,9 @@ pub(super) fn updated(draft: &mut Draft<'_>, event: &LeadUpdated) {
 pub(super) fn unlock(draft: &mut Draft<'_>, id: &LeadId, mut lead: LeadEntity, cause: Cause) {
     lead.locked = false;
     lead.locked_until_at = None;
+    let stays = lead.placement.as_ref().is_some_and(|placement| placement.final_queue);
     match lead.phase {
-        Phase::Queued | Phase::Parked => decide(draft, id, lead, cause),
+        Phase::Queued | Phase::Parked if !stays => decide(draft, id, lead, cause),
         _ => draft.set_lead(id, lead),
     }
 }
@@ -317,6 +331,11 @@ fn owner_changed(draft: &mut Draft<'_>, id: &LeadId, mut lead: LeadEntity, event
         return draft.set_lead(id, lead);
     }
     if lead.phase == Phase::Assigned && lead.rep_id() == Some(&owner) {
+        draft.count(Counter::SameOwner);
+        return draft.set_lead(id, lead);
+    }
+    let queue = lead.placement.as_ref().and_then(|placement| placement.queue_id.as_ref());
+    if lead.phase == Phase::Queued && queue.is_some_and(|queue| queue.as_str() == owner.as_str()) {
         draft.count(Counter::SameOwner);
         return draft.set_lead(id, lead);
     }

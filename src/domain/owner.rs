@@ -67,9 +67,12 @@ pub(super) fn sticky(
         if stuck.lead_id == *lead_id || stuck.expires_at <= draft.now() {
             continue;
         }
-        let active = draft.rep(&stuck.rep_id).and_then(|rep| rep.definition.as_ref());
-        if !active.is_some_and(|rep| rep.active) {
-            // The stick is dropped with its rep.
+        let holds = draft.rep(&stuck.rep_id).is_some_and(|rep| {
+            rep.definition.as_ref().is_some_and(|rep| rep.active)
+                && rep.left_at.is_none_or(|left_at| stuck.touched_at > left_at)
+        });
+        if !holds {
+            // The stick is dropped with its rep, and does not come back with them.
             draft.write(super::entity::Kind::Sticky, key.text(), None);
             continue;
         }

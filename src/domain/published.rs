@@ -50,6 +50,13 @@ names!(Cause {
     Manual "MANUAL", Retry "RETRY",
 });
 
+impl Cause {
+    /// Whether the lead was taken from its rep: the rep did not answer, or did not want it.
+    pub fn leaves_its_rep(self) -> bool {
+        matches!(self, Cause::Sla | Cause::Declined)
+    }
+}
+
 names!(
     /// Why it ended this way: for ASSIGNED, QUEUED, PARKED and RELEASED in this order.
     Reason {

@@ -77,6 +77,31 @@ fn makes_cycle(draft: &Draft<'_>, id: &TerritoryId, parent: &TerritoryId) -> boo
     true
 }
 
+/// A decision at an instant goes by what holds at that instant, although the timers of that instant
+/// come after it: whatever begins or ends now does so first, and the leads that follow wait for the
+/// timer of their sweep. True = something did.
+pub(super) fn begin_or_end(draft: &mut Draft<'_>) -> bool {
+    let now = draft.now();
+    let due: Vec<TerritoryId> = {
+        let borders = draft.index().validity.iter().take_while(|(at, _)| *at <= now);
+        borders.map(|(_, id)| id.clone()).collect()
+    };
+    let pending = draft.policy_entity().and_then(|policy| policy.pending.first());
+    let policy = pending.is_some_and(|pending| pending.valid_from_at <= now);
+    if policy {
+        policy_validity(draft);
+    }
+    for id in &due {
+        territory_validity(draft, id);
+    }
+    for task in &mut draft.tasks {
+        if let Task::Sweep(reason) = task {
+            reason.deferred = true;
+        }
+    }
+    policy || !due.is_empty()
+}
+
 fn territories_moved(
     draft: &mut Draft<'_>,
     effective_change: EffectiveChange,
@@ -86,7 +111,7 @@ fn territories_moved(
     draft.tasks.push(Task::Sweep(retry(cause)));
     if effective_change != EffectiveChange::NewOnly || dated_at.is_some() {
         let kind = SweepKind::Territories;
-        let reason = Reason { kind, cause, effective_change, dated_at, reps: Vec::new() };
+        let reason = Reason { effective_change, dated_at, ..Reason::new(kind, cause) };
         draft.tasks.push(Task::Sweep(reason));
     }
 }
@@ -122,17 +147,18 @@ pub(super) fn rep_changed(draft: &mut Draft<'_>, event: &RepChange) {
     }
     let absences_done_at = draft.now();
     let definition = event.definition.clone();
+    let is_active = |rep: &Option<RepDef>| rep.as_ref().is_some_and(|rep| rep.active);
+    let left_before = before.as_ref().and_then(|rep| rep.left_at);
     let old = before.and_then(|rep| rep.definition);
+    let leaves = is_active(&old) && !is_active(&definition);
+    let left_at = if leaves { Some(draft.now()) } else { left_before };
     seed_hours(draft, id, old.as_ref(), definition.as_ref());
-    draft.set_rep(id, RepEntity { definition: definition.clone(), absences_done_at, seen });
+    draft
+        .set_rep(id, RepEntity { definition: definition.clone(), absences_done_at, left_at, seen });
     let cause = Cause::RepChanged;
-    let reason = |kind| {
-        let reps = vec![id.clone()];
-        Reason { kind, cause, effective_change: EffectiveChange::NewOnly, dated_at: None, reps }
-    };
+    let reason = |kind| Reason { reps: vec![id.clone()], ..Reason::new(kind, cause) };
     let has_leads = draft.index().open(id) > 0;
-    let active = definition.as_ref().is_some_and(|rep| rep.active);
-    if has_leads && !active {
+    if has_leads && !is_active(&definition) {
         draft.tasks.push(Task::Sweep(reason(SweepKind::Departures)));
     }
     let clock =
@@ -231,10 +257,7 @@ fn in_force(draft: &mut Draft<'_>, mut entity: PolicyEntity, version: PolicyVers
     draft.set_policy(entity);
     let cause = Cause::PolicyChanged;
     if clocks {
-        let effective_change = EffectiveChange::NewOnly;
-        let kind = SweepKind::Ladders;
-        let reason = Reason { kind, cause, effective_change, dated_at: None, reps: Vec::new() };
-        draft.tasks.push(Task::Sweep(reason));
+        draft.tasks.push(Task::Sweep(Reason::new(SweepKind::Ladders, cause)));
     }
     draft.tasks.push(Task::Sweep(retry(cause)));
 }

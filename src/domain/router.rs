@@ -67,6 +67,10 @@ fn first(draft: &mut Draft<'_>) {
     if draft.policy_entity().is_none() {
         draft.set_policy(reference::built_in_policy());
     }
+    if !matches!(draft.envelope.input, Input::Timer { .. }) && reference::begin_or_end(draft) {
+        // Once more, on the facts that hold now.
+        return draft.tasks.push(Task::Input);
+    }
     if let Some(lead) = subject(&draft.envelope.input) {
         sweep::catch_up(draft, &lead);
     }

@@ -31,11 +31,19 @@ pub(super) struct Reason {
     pub(super) effective_change: EffectiveChange,
     pub(super) dated_at: Option<Timestamp>,
     pub(super) reps: Vec<RepId>,
+    /// The first slice waits for the sweep's timer.
+    pub(super) deferred: bool,
+}
+
+impl Reason {
+    pub(super) fn new(kind: SweepKind, cause: Cause) -> Reason {
+        let effective_change = EffectiveChange::NewOnly;
+        Reason { kind, cause, effective_change, dated_at: None, reps: Vec::new(), deferred: false }
+    }
 }
 
 pub(super) fn retry(cause: Cause) -> Reason {
-    let effective_change = EffectiveChange::NewOnly;
-    Reason { kind: SweepKind::Waiting, cause, effective_change, dated_at: None, reps: Vec::new() }
+    Reason::new(SweepKind::Waiting, cause)
 }
 
 fn id_of(kind: SweepKind) -> SweepId {
@@ -57,7 +65,7 @@ pub(super) fn start(draft: &mut Draft<'_>, reason: Reason) {
             if running.reps.is_empty() || reason.reps.is_empty() {
                 running.reps.clear();
             } else {
-                running.reps.extend(reason.reps);
+                running.reps.extend(reason.reps.clone());
                 running.reps.sort();
                 running.reps.dedup();
             }
@@ -74,7 +82,7 @@ pub(super) fn start(draft: &mut Draft<'_>, reason: Reason) {
             reps: reason.reps,
         },
     };
-    if sweep.next_at <= draft.now() {
+    if sweep.next_at <= draft.now() && !reason.deferred {
         draft.tasks.push(Task::Slice { kind: sweep.kind });
     }
     draft.set_sweep(&id, sweep);
@@ -204,13 +212,19 @@ fn take_token(draft: &mut Draft<'_>) -> Result<(), Timestamp> {
 /// Decides an assigned lead anew because what placed it has changed.
 pub(super) fn reroute(draft: &mut Draft<'_>, id: &LeadId, cause: Cause) {
     let Some(mut lead) = draft.lead(id).cloned() else { return };
-    if lead.phase != Phase::Assigned {
+    let manual = lead.placement.as_ref().is_some_and(|placed| placed.cause == Cause::Manual);
+    if lead.phase != Phase::Assigned || lead.locked || manual || !is_misplaced(draft, &lead) {
         return;
     }
-    let before = lead.assignment_no;
+    let (before, rerouted_at) = (lead.assignment_no, lead.last_reroute_at);
     lead.last_reroute_at = Some(draft.now());
     lead_events::decide(draft, id, lead, cause);
-    if draft.lead(id).is_some_and(|lead| lead.assignment_no > before) {
+    let Some(mut lead) = draft.lead(id).cloned() else { return };
+    if lead.assignment_no == before {
+        // It stays where it is: that was no move.
+        lead.last_reroute_at = rerouted_at;
+        draft.set_lead(id, lead);
+    } else {
         draft.count(Counter::Moved);
         let mut domain = draft.domain_entity();
         domain.moved += 1;

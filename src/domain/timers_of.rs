@@ -51,7 +51,7 @@ fn lead_timers(key: &EntityKey, lead: &LeadEntity) -> Vec<(TimerKey, Timestamp)>
 }
 
 /// When the next pending definition begins or the current one ends.
-fn next_validity(territory: &TerritoryEntity) -> Option<Timestamp> {
+pub(super) fn next_validity(territory: &TerritoryEntity) -> Option<Timestamp> {
     let begins = territory.pending.first().map(|pending| pending.valid_from_at);
     let ends = territory.current.as_ref().and_then(|current| current.valid_to_at);
     begins.into_iter().chain(ends).min()

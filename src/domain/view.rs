@@ -71,7 +71,7 @@ fn reps_of(domain: &Domain, now: Timestamp) -> Vec<RepView> {
             domain: domain.id.clone(),
             assigned: draft.load(&rep_id).map_or(0, |load| load.assigned),
             open: domain.index.open(&rep_id),
-            eligible: absent(&draft, &rep_id, definition, None).is_empty(),
+            eligible: absent(&draft, &rep_id, definition, None, None).is_empty(),
             rep_id,
         })
     };

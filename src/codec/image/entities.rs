@@ -20,7 +20,7 @@ records! {
     PendingPolicy { valid_from_at, version }
     TerritoryEntity { current, effective_change, pending, seen }
     PendingTerritory { valid_from_at, definition, effective_change }
-    RepEntity { definition, absences_done_at, seen }
+    RepEntity { definition, absences_done_at, left_at, seen }
     AccountEntity { definition, seen }
     LeadEntity {
         fields, lead_created_at, fast, seen, phase, assignment_no, placement, ladder, touched_at,

@@ -55,7 +55,7 @@ fn check(fields: &Fields<'_>, change: &TerritoryChange) -> Result<()> {
         && from >= to
     {
         let why = "must be later than valid_from_at";
-        return Err(fields.fault("valid_to_at", reason::VALUE_RANGE, why));
+        return Err(fields.fault("valid_to_at", reason::TERRITORY_RANGE, why));
     }
     Ok(())
 }

@@ -159,7 +159,7 @@ fn faults_of_territories() {
     let own = fault(Topic::TerritoryChanged, json!({"parent_id": "t"}));
     assert_eq!(own, ("territory.cycle", "parent_id".to_owned()));
     let valid = json!({"valid_from_at": NOW.0, "valid_to_at": NOW.0});
-    assert_eq!(fault(Topic::TerritoryChanged, valid).0, "value.range");
+    assert_eq!(fault(Topic::TerritoryChanged, valid).0, "territory.range");
 }
 
 #[test]

@@ -160,7 +160,9 @@ impl Event {
         };
         match (self.topic, verb) {
             ("rep-changed", _) => self.set("active", json!(true)),
-            ("territory-changed", _) => self.set("name", self.value["territory_id"].clone()),
+            ("territory-changed", _) => {
+                self.set("name", self.value.get("territory_id").cloned().unwrap_or_default())
+            }
             ("account-changed", _) => self.set("kind", json!("PROSPECT")),
             ("policy-changed", _) => {
                 self.set("text", json!(line.block));
@@ -250,7 +252,7 @@ impl Event {
         let name = full_name(self.topic, name);
         let value = typed(&name, text, clock)?;
         let own = ["changed_at", "changed_by", "merged_into", "opportunity_id", "account_id"];
-        let of_lock = name == "locked_until_at" && self.value["kind"] == "LOCKED";
+        let of_lock = name == "locked_until_at" && self.value.get("kind") == Some(&json!("LOCKED"));
         if self.topic == "lead-updated" && !own.contains(&name.as_str()) && !of_lock {
             let changes = self.value.entry("changes").or_insert_with(|| json!({}));
             insert(changes.as_object_mut().expect("an object"), &name, value);
@@ -290,6 +292,7 @@ fn full_name(topic: &str, name: &str) -> String {
         (_, "into") => "merged_into",
         (_, "until") => "locked_until_at",
         (_, "created") => "created_at",
+        (_, "changed") => "changed_at",
         (_, "occurred") => "occurred_at",
         (_, "closed") => "closed_at",
         (_, "opened") => "opened_at",

@@ -162,26 +162,16 @@ fn plain(value: &Value, name: &str, clock: &Clock) -> String {
     for part in full.split('.') {
         found = &found[part];
     }
-    match (full, found) {
-        ("sla", Value::Array(steps)) => {
-            let due = |step: &Value| clock.say(step["due_at"].as_i64().unwrap_or_default());
-            steps.iter().map(due).collect::<Vec<_>>().join("|")
-        }
-        ("excluded", Value::Array(reasons)) => {
-            let one = |it: &Value| format!("{}*{}", word(&it["reason"]), word(&it["count"]));
-            reasons.iter().map(one).collect::<Vec<_>>().join("|")
-        }
-        ("candidates", Value::Array(candidates)) => {
-            let id = |it: &Value| word(&it["rep_id"]);
-            candidates.iter().map(id).collect::<Vec<_>>().join("|")
-        }
-        (name, Value::Number(at)) if name.ends_with("_at") => {
-            clock.say(at.as_i64().unwrap_or_default())
-        }
-        (_, Value::Array(_)) => {
-            let items = strings(found);
-            if items.is_empty() { "none".to_owned() } else { items.join("|") }
-        }
+    let one = |item: &Value| match full {
+        "sla" => clock.say(item["due_at"].as_i64().unwrap_or_default()),
+        "excluded" => format!("{}*{}", word(&item["reason"]), word(&item["count"])),
+        "candidates" => word(&item["rep_id"]),
+        _ => word(item),
+    };
+    match found {
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
+        Value::Array(items) => items.iter().map(one).collect::<Vec<_>>().join("|"),
+        Value::Number(at) if full.ends_with("_at") => clock.say(at.as_i64().unwrap_or_default()),
         _ => word(found),
     }
 }
