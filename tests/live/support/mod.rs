@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use lead_router::config::{self, Settings};
 use lead_router::domain::input::Topic;
-use lead_router::domain::time::{Span, Timestamp};
+use lead_router::domain::time::Span;
 use lead_router::engine::ports::{Event, Log, OutTopic, Outgoing, Part};
 use lead_router::kafka::KafkaLog;
 use lead_router::kafka::topics::{self, Layout};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use tracing_subscriber::EnvFilter;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -51,6 +52,11 @@ pub(crate) fn settings(test: &str, more: &str) -> Settings {
 
 impl Bench {
     pub(crate) fn new(test: &str) -> Bench {
+        // RUST_LOG shows what the clients say; only the first of the tests' calls sets it up.
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::from_default_env())
+            .with_test_writer()
+            .try_init();
         let settings = settings(test, "");
         let missing = topics::inspect(&settings).expect("a broker");
         topics::apply(&settings, &missing).expect("topics");
@@ -169,7 +175,8 @@ pub(crate) fn outgoing(topic: OutTopic, shard: i32, value: &str) -> Outgoing {
         key: Some(value.as_bytes().to_vec()),
         value: Some(value.as_bytes().to_vec()),
         headers: vec![("x".to_owned(), Some(b"y".to_vec())), ("none".to_owned(), None)],
-        timestamp: Timestamp(1_800_000_000_000 - 100_000_000_000),
+        // Retention goes by it: what looks years old is gone within half a minute.
+        timestamp: lead_router::runtime::clock::now(),
     }
 }
 
