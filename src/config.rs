@@ -9,6 +9,7 @@ mod check;
 pub mod keys;
 mod owned;
 mod read;
+mod registry;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use crate::domain::input::Topic;
 use crate::domain::time::Timestamp;
 
 pub use read::Fault;
+pub use registry::{Login, Registry};
 pub use show::example;
 
 /// Everything that can be set, checked. The keys and their reasons are in `keys`.
@@ -34,8 +36,12 @@ pub struct Settings {
     pub format: Format,
     pub start_leads: Option<StartLeads>,
     pub kafka: Kafka,
+    /// `None`: no registry is asked, and Avro is written as single objects.
+    pub registry: Option<Registry>,
     pub topics: Topics,
     pub batch: Batch,
+    /// A partition stops after so many dead letters in a row; 0 = never.
+    pub dead_letters_stop_after: usize,
     pub http: Http,
     pub log: Log,
 }

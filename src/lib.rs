@@ -11,6 +11,8 @@ pub mod embedded;
 pub mod engine;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+#[cfg(feature = "registry")]
+pub mod registry;
 #[cfg(feature = "edge")]
 pub mod runtime;
 #[cfg(feature = "edge")]

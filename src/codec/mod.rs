@@ -35,4 +35,4 @@ pub use encode::{Encoder, Format};
 pub use error::Error;
 pub use record::{Decoder, RawRecord};
 pub use schema::Record;
-pub use schema_ids::{SchemaIds, SchemaRef};
+pub use schema_ids::{FromSchema, SchemaIds, SchemaRef, Schemas, Wants};

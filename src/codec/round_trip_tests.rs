@@ -12,7 +12,7 @@ use super::frame::read_value;
 use super::json;
 use super::record::{Decoder, RawRecord};
 use super::schema::{Record, Writer};
-use super::schema_ids::{SchemaIds, SchemaRef};
+use super::schema_ids::{SchemaIds, SchemaRef, Wants};
 use crate::domain::input::{Input, Topic};
 use crate::domain::time::Timestamp;
 
@@ -66,7 +66,7 @@ fn ids() -> (SchemaIds, BTreeMap<Record, u32>) {
     let ids = SchemaIds::default();
     let mut numbers = BTreeMap::new();
     for (number, record) in (100..).zip(Record::ALL) {
-        assert_eq!(ids.settle(SchemaRef::Id(number), record.embedded().text), Ok(record));
+        assert_eq!(ids.settle(SchemaRef::Id(number), record.embedded().text), Ok(()));
         numbers.insert(record, number);
     }
     (ids, numbers)

@@ -123,6 +123,12 @@ impl Embedded {
     }
 }
 
+/// Whether a text is an Avro schema that data could be read with.
+pub fn is_avro(text: &str) -> bool {
+    let schema = json::parse(text.as_bytes()).ok().and_then(|value| Schema::parse(&value).ok());
+    schema.is_some_and(|schema| Plan::of(&schema).is_ok())
+}
+
 /// A schema that data were written with, read as ours.
 #[derive(Clone, Debug)]
 pub struct Writer {

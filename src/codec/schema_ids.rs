@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::error::{Error, Result, reason};
-use super::schema::{Record, Writer};
+use super::schema::Writer;
 
 /// How data name their schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,9 +40,20 @@ impl fmt::Display for SchemaRef {
     }
 }
 
-#[derive(Debug, Default)]
-struct Table {
-    known: BTreeMap<SchemaRef, Result<Arc<Writer>>>,
+/// What is made of a schema's text, once.
+pub trait FromSchema: Sized {
+    fn from_schema(text: &str) -> Result<Self>;
+}
+
+impl FromSchema for Writer {
+    fn from_schema(text: &str) -> Result<Writer> {
+        Writer::parse(text)
+    }
+}
+
+#[derive(Debug)]
+struct Table<W> {
+    known: BTreeMap<SchemaRef, Result<Arc<W>>>,
     /// Asked for, and no registry knows them.
     absent: BTreeSet<SchemaRef>,
     /// Somebody waits for these.
@@ -52,43 +63,68 @@ struct Table {
 }
 
 /// The table. Cheap to clone: all clones share it.
-#[derive(Clone, Debug, Default)]
-pub struct SchemaIds {
-    table: Arc<(Mutex<Table>, Condvar)>,
+#[derive(Debug)]
+pub struct Schemas<W> {
+    table: Arc<(Mutex<Table<W>>, Condvar)>,
 }
 
-impl SchemaIds {
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Those of the events that the router reads.
+pub type SchemaIds = Schemas<Writer>;
 
+impl<W> Clone for Schemas<W> {
+    fn clone(&self) -> Schemas<W> {
+        Schemas { table: Arc::clone(&self.table) }
+    }
+}
+
+impl<W> Default for Schemas<W> {
+    fn default() -> Schemas<W> {
+        let (known, absent, wanted) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        let table = Table { known, absent, wanted, served: false };
+        Schemas { table: Arc::new((Mutex::new(table), Condvar::new())) }
+    }
+}
+
+/// A table as whoever asks the registry sees it.
+pub trait Wants: Send + Sync {
     /// From now on somebody answers what is `wanted`, so readers wait for it.
-    pub fn serve(&self) {
+    fn serve(&self);
+    /// What is wanted, once there is something or `most` has passed.
+    fn wanted(&self, most: Duration) -> Vec<SchemaRef>;
+    /// What the registry said a name means; it may turn out to be unfit, and why.
+    fn settle(&self, schema: SchemaRef, text: &str) -> Result<()>;
+    /// What a name means is unfit for good: no Avro, or too large to look at.
+    fn refuse(&self, schema: SchemaRef, why: Error);
+    /// No registry knows this name; readers take that for an answer until `forget`.
+    fn absent(&self, schema: SchemaRef);
+    /// Whoever needs the name again asks again.
+    fn forget(&self, schema: SchemaRef);
+}
+
+impl<W: FromSchema + Send + Sync> Wants for Schemas<W> {
+    fn serve(&self) {
         self.table().served = true;
     }
 
-    /// Keeps what the registry said a name means: a schema text, which may turn out to be unfit.
-    pub fn settle(&self, schema: SchemaRef, text: &str) -> Result<Record> {
-        let writer = Writer::parse(text).map(Arc::new);
-        let record = writer.as_ref().map(|writer| writer.record).map_err(Clone::clone);
-        self.keep(schema, writer);
-        record
+    fn wanted(&self, most: Duration) -> Vec<SchemaRef> {
+        let table = self.table();
+        let waited = self.table.1.wait_timeout_while(table, most, |table| table.wanted.is_empty());
+        let (table, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        table.wanted.iter().copied().collect()
     }
 
-    /// Keeps that what a name means is unfit for good: no Avro, or too large to look at.
-    pub fn refuse(&self, schema: SchemaRef, why: Error) {
+    fn settle(&self, schema: SchemaRef, text: &str) -> Result<()> {
+        let writer = W::from_schema(text).map(Arc::new);
+        let told = writer.as_ref().map(|_| ()).map_err(Clone::clone);
+        self.keep(schema, writer);
+        told
+    }
+
+    fn refuse(&self, schema: SchemaRef, why: Error) {
         self.keep(schema, Err(why));
     }
 
-    fn keep(&self, schema: SchemaRef, writer: Result<Arc<Writer>>) {
-        let mut table = self.table();
-        table.wanted.remove(&schema);
-        table.absent.remove(&schema);
-        table.known.insert(schema, writer);
-    }
-
-    /// No registry knows this name; readers take that for an answer until `forget`.
-    pub fn absent(&self, schema: SchemaRef) {
+    fn absent(&self, schema: SchemaRef) {
         let mut table = self.table();
         table.wanted.remove(&schema);
         if table.absent.len() >= MOST_ABSENT {
@@ -97,9 +133,21 @@ impl SchemaIds {
         table.absent.insert(schema);
     }
 
-    /// Whoever needs the name again asks again.
-    pub fn forget(&self, schema: SchemaRef) {
+    fn forget(&self, schema: SchemaRef) {
         self.table().absent.remove(&schema);
+    }
+}
+
+impl<W> Schemas<W> {
+    fn table(&self) -> MutexGuard<'_, Table<W>> {
+        self.table.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, schema: SchemaRef, writer: Result<Arc<W>>) {
+        let mut table = self.table();
+        table.wanted.remove(&schema);
+        table.absent.remove(&schema);
+        table.known.insert(schema, writer);
     }
 
     /// Whether the answer for this name is under way: not now, come again. Asks for it.
@@ -115,15 +163,8 @@ impl SchemaIds {
         true
     }
 
-    /// What is wanted, once there is something or `most` has passed.
-    pub fn wanted(&self, most: Duration) -> Vec<SchemaRef> {
-        let table = self.table();
-        let waited = self.table.1.wait_timeout_while(table, most, |table| table.wanted.is_empty());
-        let (table, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        table.wanted.iter().copied().collect()
-    }
-
-    pub(super) fn get(&self, schema: SchemaRef) -> Result<Arc<Writer>> {
+    /// What a name means, as far as it is known.
+    pub fn get(&self, schema: SchemaRef) -> Result<Arc<W>> {
         let table = self.table();
         table.known.get(&schema).cloned().unwrap_or_else(|| {
             let remedy = format!("schema {schema} needs a registry: set registry.url");
@@ -146,6 +187,7 @@ fn is_number(schema: SchemaRef) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::schema::Record;
 
     const SEVEN: SchemaRef = SchemaRef::Id(7);
 
@@ -162,7 +204,7 @@ mod tests {
         ids.serve();
         assert!(ids.waits(SEVEN));
         assert_eq!(ids.wanted(Duration::ZERO), [SEVEN]);
-        assert_eq!(ids.settle(SEVEN, Record::Rep.embedded().text), Ok(Record::Rep));
+        assert_eq!(ids.settle(SEVEN, Record::Rep.embedded().text), Ok(()));
         assert!(!ids.waits(SEVEN));
         assert_eq!(ids.wanted(Duration::ZERO), []);
         assert_eq!(ids.get(SEVEN).expect("known").record, Record::Rep);

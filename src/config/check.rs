@@ -22,6 +22,7 @@ pub(super) fn expected(kind: Kind) -> String {
         Kind::Flag => "true or false".to_owned(),
         Kind::Listen => "an address and port, such as \"127.0.0.1:9464\"".to_owned(),
         Kind::Start => "\"earliest\", \"latest\", or an instant with its zone".to_owned(),
+        Kind::Secret => "a secret, from the environment".to_owned(),
         Kind::Properties => "a table of properties".to_owned(),
     }
 }
@@ -31,6 +32,7 @@ pub(super) fn settings(given: &mut Given) -> Option<Settings> {
     let mut take = Take { given };
     let kafka = take.kafka();
     let topics = take.topics();
+    let registry = take.registry();
     let settings = Settings {
         group: take.text("group"),
         instance: take.text("instance"),
@@ -39,6 +41,7 @@ pub(super) fn settings(given: &mut Given) -> Option<Settings> {
         format: if take.text("format") == "json" { Format::Json } else { Format::Avro },
         start_leads: take.start(),
         kafka,
+        registry,
         topics,
         batch: Batch {
             linger_ms: take.number("batch.linger_ms"),
@@ -46,6 +49,8 @@ pub(super) fn settings(given: &mut Given) -> Option<Settings> {
             max_bytes: take.number("batch.max_bytes"),
             max_work_ms: take.number("batch.max_work_ms"),
         },
+        dead_letters_stop_after: usize::try_from(take.number("dead_letters.stop_after"))
+            .unwrap_or(0),
         http: Http { listen: take.listen() },
         log: Log {
             format: match take.text("log.format").as_str() {
@@ -62,7 +67,7 @@ pub(super) fn settings(given: &mut Given) -> Option<Settings> {
     given.faults.is_empty().then_some(settings)
 }
 
-struct Take<'a> {
+pub(super) struct Take<'a> {
     given: &'a mut Given,
 }
 
@@ -81,6 +86,30 @@ impl Take<'_> {
         Some((raw, Origin::Default))
     }
 
+    pub(super) fn fault(&mut self, path: &str, text: &str) {
+        let origin = self.origin(path);
+        self.given.fault(&origin, path, text);
+    }
+
+    /// A secret: where people read along, it is none.
+    pub(super) fn secret(&mut self, path: &str) -> Option<String> {
+        let (raw, origin) = self.raw(path)?;
+        if let Origin::File(..) = origin {
+            let name = path.to_ascii_uppercase().replace('.', "__");
+            let text = format!("a secret does not belong here: set LEAD_ROUTER__{name}, or …_FILE");
+            self.given.fault(&origin, path, text);
+        }
+        match raw {
+            Raw::Text(text) if !text.is_empty() => Some(text),
+            Raw::Text(_) => None,
+            // What it is instead may be the secret.
+            _ => {
+                self.given.fault(&origin, path, "expected a text");
+                None
+            }
+        }
+    }
+
     fn origin(&self, path: &str) -> Origin {
         self.given.values.get(path).map_or(Origin::Default, |(_, origin)| origin.clone())
     }
@@ -97,7 +126,7 @@ impl Take<'_> {
         self.given.fault(origin, path, format!("expected {}, found {found}", expected(kind)));
     }
 
-    fn text(&mut self, path: &str) -> String {
+    pub(super) fn text(&mut self, path: &str) -> String {
         let kind = keys::find(path).map_or(Kind::Text, |key| key.kind);
         match self.raw(path) {
             Some((Raw::Text(text), origin)) => {
@@ -119,7 +148,7 @@ impl Take<'_> {
         }
     }
 
-    fn number(&mut self, path: &str) -> i64 {
+    pub(super) fn number(&mut self, path: &str) -> i64 {
         let Some(Kind::Number(low, high)) = keys::find(path).map(|key| key.kind) else { return 0 };
         match self.raw(path) {
             Some((Raw::Number(number), _)) if (low..=high).contains(&number) => number,

@@ -13,6 +13,8 @@ pub enum Kind {
     /// One of these words.
     Choice(&'static [&'static str]),
     Flag,
+    /// Text that is never printed, and not taken from the file.
+    Secret,
     /// `ADDRESS:PORT` to listen on.
     Listen,
     /// `"earliest"`, `"latest"`, or an instant.
@@ -134,6 +136,52 @@ pub static KEYS: &[Key] = &[
     key("kafka.consumer.properties", Kind::Properties, None, "The same, for consumers only."),
     key("kafka.producer.properties", Kind::Properties, None, "The same, for producers only."),
     key(
+        "registry.url",
+        Kind::TextOrOff,
+        Some("\"\""),
+        "The schema registry: any that serves the common REST API. With it, format = \"avro\" writes its \
+         frames, with the ids under which our schemas are registered (`lead-router schema register`), and \
+         frames of producers are read. While it does not answer, records that need it wait; none becomes \
+         a dead letter for that. \"\" = none: Avro is written as single objects.",
+    ),
+    key(
+        "registry.username",
+        Kind::TextOrOff,
+        Some("\"\""),
+        "For basic authentication, with registry.password.",
+    ),
+    key(
+        "registry.password",
+        Kind::Secret,
+        None,
+        "For basic authentication. Only from the environment.",
+    ),
+    key(
+        "registry.token",
+        Kind::Secret,
+        None,
+        "For bearer authentication, instead of a username. Only from the environment.",
+    ),
+    key(
+        "registry.ca_file",
+        Kind::TextOrOff,
+        Some("\"\""),
+        "Certificates (PEM) to trust for https://, instead of the system's. \"\" = the system's.",
+    ),
+    key(
+        "registry.timeout_ms",
+        Kind::Number(100, 60_000),
+        Some("3_000"),
+        "A request that takes longer has failed, and is made again.",
+    ),
+    key(
+        "registry.unknown_after_ms",
+        Kind::Number(0, 600_000),
+        Some("10_000"),
+        "A schema that the registry does not know is asked for this long: its producer may have registered \
+         it a moment ago. Then its records become dead letters (schema.unknown).",
+    ),
+    key(
         "topics.partitions",
         Kind::Number(1, 10_000),
         Some("12"),
@@ -232,6 +280,14 @@ pub static KEYS: &[Key] = &[
         Kind::Number(1, 10_000),
         Some("20"),
         "A transaction ends after this much work: readers of the assignments see nothing until then.",
+    ),
+    key(
+        "dead_letters.stop_after",
+        Kind::Number(0, 1_000_000),
+        Some("10_000"),
+        "A partition stops after this many dead letters in a row, or when more than half of the last so \
+         many records were: then a producer is broken, and everything it sends would end there. The other \
+         partitions go on; see the runbook. 0 = never.",
     ),
     key(
         "http.listen",

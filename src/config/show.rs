@@ -26,6 +26,13 @@ pub(super) fn effective(given: &Given) -> String {
             }
             continue;
         }
+        if key.kind == Kind::Secret {
+            if let Some((_, origin)) = given.values.get(key.path) {
+                head(&mut out, &mut section, above);
+                line(&mut out, &format!("# {name} = \"***\""), &origin.to_string());
+            }
+            continue;
+        }
         let (value, origin) = match given.values.get(key.path) {
             Some((raw, origin)) => (literal(raw), origin.to_string()),
             None => match key.default {
@@ -60,6 +67,10 @@ pub fn example() -> String {
             let _ = writeln!(out, "# {text}");
         }
         match key.kind {
+            Kind::Secret => {
+                let variable = key.path.to_ascii_uppercase().replace('.', "__");
+                let _ = writeln!(out, "# LEAD_ROUTER__{variable}, or LEAD_ROUTER__{variable}_FILE");
+            }
             Kind::Properties => out.push_str("# \"client.rack\" = \"eu-central-1a\"\n"),
             kind => {
                 let _ = writeln!(out, "# Takes {}.", expected(kind));

@@ -163,7 +163,11 @@ fn every_default_is_valid_and_every_key_explained() {
     for key in keys::KEYS {
         assert!(key.doc.len() > 10 && key.doc.ends_with(['.', ')']), "{}", key.path);
         assert!(
-            key.default.is_some() || matches!(key.kind, keys::Kind::Properties | keys::Kind::Start)
+            key.default.is_some()
+                || matches!(
+                    key.kind,
+                    keys::Kind::Properties | keys::Kind::Start | keys::Kind::Secret
+                )
         );
     }
 }

@@ -1,6 +1,8 @@
 //! The tests of the pure layers and of the embedded log, in one binary; a real broker is in `tests/live`.
 
 mod malformed;
+#[cfg(feature = "registry")]
+mod registry;
 mod scenario;
 mod sim;
 mod tidy;

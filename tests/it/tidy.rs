@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("embedded", &["domain", "engine"]),
     ("verify", &["domain", "codec", "engine"]),
     ("config", &["domain"]),
+    ("registry", &["domain", "codec", "config"]),
     ("telemetry", &["domain", "engine", "codec"]),
     ("kafka", &["domain", "engine", "config"]),
     ("runtime", &["domain", "engine", "codec", "telemetry", "config", "kafka"]),
@@ -23,8 +24,12 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tokio", &["runtime", "telemetry", "cli"]),
     ("prometheus", &["telemetry"]),
     ("dashmap", &["runtime"]),
-    ("tracing", &["telemetry", "runtime", "kafka", "cli"]),
-    ("serde_json", &["codec", "engine", "telemetry", "runtime", "cli", "verify", "demo"]),
+    ("tracing", &["telemetry", "runtime", "kafka", "registry", "cli"]),
+    ("reqwest", &["registry"]),
+    (
+        "serde_json",
+        &["codec", "engine", "registry", "telemetry", "runtime", "cli", "verify", "demo"],
+    ),
     ("apache_avro", &["codec"]),
 ];
 

@@ -12,7 +12,7 @@ use lead_router::cli::pipe::Pipe;
 use lead_router::codec::error::{Error, reason};
 use lead_router::codec::murmur2::partition_of;
 use lead_router::codec::record::{Decoder, RawRecord};
-use lead_router::codec::{Encoder, Format, SchemaIds, SchemaRef, dead_letter};
+use lead_router::codec::{Encoder, Format, SchemaIds, SchemaRef, Wants, dead_letter};
 use lead_router::domain::input::Topic;
 use lead_router::domain::time::{Span, Timestamp};
 use lead_router::embedded::{Cluster, EmbeddedLog, Options, Stored};
@@ -53,7 +53,7 @@ fn answered(table: &Table) -> SchemaIds {
     ids
 }
 
-struct Bench {
+pub(crate) struct Bench {
     cluster: Cluster,
     now: Arc<AtomicI64>,
     ids: SchemaIds,
@@ -61,7 +61,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(ids: SchemaIds) -> Bench {
+    pub(crate) fn new(ids: SchemaIds) -> Bench {
         let now = Arc::new(AtomicI64::new(T0));
         let clock = now.clone();
         let options = Options { partitions: PARTITIONS, waits: false, ..Options::default() };
@@ -75,9 +75,26 @@ impl Bench {
         Bench { cluster, now, ids, worker }
     }
 
-    fn publish(&self, topic: Topic, value: &Value) {
-        let value = value.to_string();
-        self.cluster.produce(topic.name(), b"acme", value.as_bytes(), Timestamp(T0));
+    pub(crate) fn publish(&self, topic: Topic, value: &Value) {
+        self.produce(topic, value.to_string().as_bytes());
+    }
+
+    pub(crate) fn produce(&self, topic: Topic, value: &[u8]) {
+        self.cluster.produce(topic.name(), b"acme", value, Timestamp(T0));
+    }
+
+    /// Somebody who may take leads, and where from.
+    pub(crate) fn somebody(&self) {
+        let rep = json!({"event_id": "ann", "rep_id": "ann", "active": true});
+        self.publish(Topic::RepChanged, &rep);
+        let territory = json!({"event_id": "all", "territory_id": "all", "name": "All",
+            "members": [{"rep_id": "ann"}]});
+        self.publish(Topic::TerritoryChanged, &territory);
+    }
+
+    pub(crate) fn turn(&mut self) {
+        self.worker.turn().expect("goes on");
+        self.now.fetch_add(1, Ordering::Relaxed);
     }
 
     fn send(&self, case: &Case) -> (i32, i64) {
@@ -96,8 +113,7 @@ impl Bench {
     /// Rounds until `done`; a registry that knows no more says so.
     fn until(&mut self, what: &str, done: impl Fn(&Bench) -> bool) {
         for _ in 0..50 {
-            self.worker.turn().expect("goes on");
-            self.now.fetch_add(1, Ordering::Relaxed);
+            self.turn();
             self.ids
                 .wanted(std::time::Duration::ZERO)
                 .into_iter()
@@ -109,7 +125,7 @@ impl Bench {
         panic!("stalled: {what}");
     }
 
-    fn count(&self, topic: &str) -> i64 {
+    pub(crate) fn count(&self, topic: &str) -> i64 {
         (0..PARTITIONS).map(|partition| self.records(topic, partition).len() as i64).sum()
     }
 
@@ -117,11 +133,18 @@ impl Bench {
         self.cluster.read(topic, partition, 0, usize::MAX)
     }
 
-    fn has_assigned(&self, lead: &str) -> bool {
+    pub(crate) fn has_assigned(&self, lead: &str) -> bool {
         (0..PARTITIONS).any(|partition| {
             let mut records = self.records("lead-assigned", partition).into_iter();
             records.any(|record| record.key.as_deref() == Some(lead.as_bytes()))
         })
+    }
+
+    /// The reason of the newest dead letter.
+    pub(crate) fn last_reason(&self) -> String {
+        let home = partition_of(b"acme", PARTITIONS);
+        let newest = self.records("lead-router.dead-letter", home).pop();
+        newest.and_then(|letter| header(&letter, "dlq.reason")).unwrap_or_default()
     }
 
     /// The dead letter of a place.
@@ -144,7 +167,7 @@ fn header(record: &Stored, name: &str) -> Option<String> {
     String::from_utf8(value.clone()?).ok()
 }
 
-fn good_lead(id: &str) -> Value {
+pub(crate) fn good_lead(id: &str) -> Value {
     json!({"event_id": id, "lead_id": id, "created_at": T0, "country": "FR"})
 }
 
@@ -152,11 +175,7 @@ fn good_lead(id: &str) -> Value {
 fn every_group_of_malformed_records_has_its_reason_and_the_next_good_one_goes_through() {
     let table = table();
     let mut bench = Bench::new(answered(&table));
-    let rep = json!({"event_id": "ann", "rep_id": "ann", "active": true});
-    bench.publish(Topic::RepChanged, &rep);
-    let territory = json!({"event_id": "all", "territory_id": "all", "name": "All",
-        "members": [{"rep_id": "ann"}]});
-    bench.publish(Topic::TerritoryChanged, &territory);
+    bench.somebody();
     let mut dead = 0;
     for (number, case) in table.cases.iter().enumerate() {
         let what = format!("group {}, {}", case.group, case.what);
