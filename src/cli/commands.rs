@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::demo;
+use super::ingest;
 use super::pipe::{PolicyFile, pipe};
 #[cfg(feature = "kafka")]
 use super::{bench, run, topics, verify};
@@ -30,6 +31,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         policy: Option<PathBuf>,
     },
+    /// What bridges write about Salesforce, to canonical events.
+    Ingest(ingest::Args),
     /// Runs the service.
     #[cfg(feature = "kafka")]
     Run(run::Args),
@@ -65,6 +68,7 @@ fn dispatch(command: Command) -> Exit {
             Ok(policy) => run_pipe(policy),
             Err(exit) => exit,
         },
+        Command::Ingest(args) => ingest::main(&args),
         #[cfg(feature = "kafka")]
         Command::Run(args) => run::main(&args),
         #[cfg(feature = "kafka")]

@@ -6,6 +6,8 @@ mod bench;
 mod commands;
 #[cfg(feature = "edge")]
 mod demo;
+#[cfg(feature = "edge")]
+pub mod ingest;
 pub mod pipe;
 #[cfg(feature = "kafka")]
 mod run;

@@ -46,6 +46,9 @@ pub mod reason {
         AVRO_TRUNCATED "avro.truncated",
         AVRO_TRAILING "avro.trailing",
         AVRO_INVALID "avro.invalid",
+        /* Salesforce's change events, before they are ours */
+        SHAPE_UNKNOWN "shape.unknown",
+        BITMAP_INVALID "bitmap.invalid",
         /* our own fault, caught */
         PROCESSOR_PANIC "processor_panic",
     );

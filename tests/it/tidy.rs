@@ -9,6 +9,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("wheel", &["domain"]),
     ("codec", &["domain"]),
     ("engine", &["domain", "wheel", "codec"]),
+    ("ingest", &["domain", "codec"]),
     ("embedded", &["domain", "engine"]),
     ("verify", &["domain", "codec", "engine"]),
     ("config", &["domain"]),
@@ -28,7 +29,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("reqwest", &["registry"]),
     (
         "serde_json",
-        &["codec", "engine", "registry", "telemetry", "runtime", "cli", "verify", "demo"],
+        &["codec", "engine", "ingest", "registry", "telemetry", "runtime", "cli", "verify", "demo"],
     ),
     ("apache_avro", &["codec"]),
 ];

@@ -56,6 +56,11 @@ pub(super) struct Field {
 }
 
 impl Plan {
+    /// Data of the schema of this text read as they are: for records that are not of our contract.
+    pub fn parse(schema: &Value) -> Result<Plan> {
+        Plan::of(&Schema::parse(schema).map_err(|_| refuse("is no Avro schema"))?)
+    }
+
     /// Data of `schema` read as they are.
     pub fn of(schema: &Schema) -> Result<Plan> {
         Plan::resolve(schema, schema)
