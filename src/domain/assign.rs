@@ -141,13 +141,8 @@ pub(super) fn winner(draft: &Draft<'_>, lead: &LeadEntity) -> Option<Winner> {
     let accounts = owner::account_chain(draft, lead);
     let territories = &draft.index().territories;
     let found = |named: bool, stage: Stage| {
-        let won = territories.winner(&view, &accounts, named)?;
-        let others = territories.ambiguous_with(&won, &view, &accounts);
-        Some(Winner {
-            stage,
-            territory_id: won.territory_id.clone(),
-            ambiguous_with: others.into_iter().cloned().collect(),
-        })
+        let mut all = territories.contenders(&view, &accounts, named).into_iter().cloned();
+        Some(Winner { stage, territory_id: all.next()?, ambiguous_with: all.collect() })
     };
     let listed = if accounts.is_empty() { None } else { found(true, Stage::NamedAccount) };
     listed.or_else(|| found(false, Stage::Territory))

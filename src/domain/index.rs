@@ -1,13 +1,14 @@
 //! What is derived from the entities of a domain, kept in step by every `put`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::account_match::AccountIndex;
 use super::entity::{Entity, EntityKey, Kind, LeadEntity, Phase};
 use super::ids::{DomainId, LeadId, RepId, TerritoryId};
 use super::policy::Policy;
 use super::published::Reason;
-use super::territory::Resolver;
+use super::territory::{Territories, TerritoryDef};
 use super::time::{Span, Timestamp};
 use super::timer::{TimerKey, TimerKind};
 use super::timers_of::next_validity;
@@ -28,14 +29,14 @@ pub struct Index {
     open_by_pool: BTreeMap<(RepId, TerritoryId), u32>,
     /// Leads that an event may unblock, oldest first.
     pub(super) waiting: BTreeSet<(Timestamp, LeadId)>,
-    pub(super) territories: Resolver,
+    pub(super) territories: Territories,
     /// When the next border of a territory's validity comes, by time.
     pub(super) validity: BTreeSet<(Timestamp, TerritoryId)>,
     /// Territories by a member of theirs.
     pub(super) memberships: BTreeMap<RepId, BTreeSet<TerritoryId>>,
     pub(super) accounts: AccountIndex,
     /// What leaves memory, by the day after which it does.
-    expiry: BTreeMap<i64, BTreeSet<(Kind, std::sync::Arc<str>)>>,
+    expiry: BTreeMap<i64, BTreeSet<(Kind, Arc<str>)>>,
 }
 
 impl Index {
@@ -62,7 +63,7 @@ impl Index {
     }
 
     /// At most `limit` entities whose day is over, by kind and id.
-    pub(super) fn expired(&self, now: Timestamp, limit: usize) -> Vec<(Kind, std::sync::Arc<str>)> {
+    pub(super) fn expired(&self, now: Timestamp, limit: usize) -> Vec<(Kind, Arc<str>)> {
         let days = self.expiry.range(..now.0.div_euclid(DAY_MS));
         days.flat_map(|(_, ids)| ids.iter().cloned()).take(limit).collect()
     }
@@ -71,25 +72,19 @@ impl Index {
         if let Some(old) = old {
             self.expiry_change(key, old, false);
         }
-        match (old, new) {
-            (Some(Entity::Lead(old)), _) => self.lead(&LeadId::from(&key.id), old, false),
-            (Some(Entity::Territory(old)), _) => {
-                let id = TerritoryId::from(&key.id);
-                if let Some(at) = next_validity(old) {
-                    self.validity.remove(&(at, id.clone()));
-                }
-                let same =
-                    matches!(new, Some(Entity::Territory(new)) if new.current == old.current);
-                if let (Some(current), false) = (&old.current, same) {
-                    self.territories.remove(&id);
-                    for member in &current.members {
-                        if let Some(ids) = self.memberships.get_mut(&member.rep_id) {
-                            ids.remove(&id);
-                        }
-                    }
-                }
+        if key.kind == Kind::Territory {
+            let id = TerritoryId::from(&key.id);
+            self.territory(&id, in_force(old), in_force(new));
+            if let Some(at) = border(old) {
+                self.validity.remove(&(at, id.clone()));
             }
-            (Some(Entity::Account(old)), _) => {
+            if let Some(at) = border(new) {
+                self.validity.insert((at, id));
+            }
+        }
+        match old {
+            Some(Entity::Lead(old)) => self.lead(&LeadId::from(&key.id), old, false),
+            Some(Entity::Account(old)) => {
                 if let Some(definition) = &old.definition {
                     self.accounts.remove(&key.id, definition);
                 }
@@ -98,21 +93,6 @@ impl Index {
         }
         match new {
             Some(Entity::Lead(new)) => self.lead(&LeadId::from(&key.id), new, true),
-            Some(Entity::Territory(new)) => {
-                let id = TerritoryId::from(&key.id);
-                if let Some(at) = next_validity(new) {
-                    self.validity.insert((at, id.clone()));
-                }
-                let same =
-                    matches!(old, Some(Entity::Territory(old)) if old.current == new.current);
-                if let (Some(current), false) = (&new.current, same) {
-                    self.territories.insert(&id, current.clone());
-                    for member in &current.members {
-                        let ids = self.memberships.entry(member.rep_id.clone()).or_default();
-                        ids.insert(id.clone());
-                    }
-                }
-            }
             Some(Entity::Account(new)) => {
                 if let Some(definition) = &new.definition {
                     self.accounts.insert(&key.id, definition);
@@ -122,6 +102,29 @@ impl Index {
         }
         if let Some(new) = new {
             self.expiry_change(key, new, true);
+        }
+    }
+
+    fn territory(
+        &mut self,
+        id: &TerritoryId,
+        old: Option<&Arc<TerritoryDef>>,
+        new: Option<&Arc<TerritoryDef>>,
+    ) {
+        if old == new {
+            return;
+        }
+        self.territories.replace(id, new.cloned());
+        for member in old.iter().flat_map(|old| &old.members) {
+            if let Some(ids) = self.memberships.get_mut(&member.rep_id) {
+                ids.remove(id);
+                if ids.is_empty() {
+                    self.memberships.remove(&member.rep_id);
+                }
+            }
+        }
+        for member in new.iter().flat_map(|new| &new.members) {
+            self.memberships.entry(member.rep_id.clone()).or_default().insert(id.clone());
         }
     }
 
@@ -175,6 +178,21 @@ impl Index {
                 self.expiry.remove(&day);
             }
         }
+    }
+}
+
+fn in_force(entity: Option<&Entity>) -> Option<&Arc<TerritoryDef>> {
+    match entity {
+        Some(Entity::Territory(territory)) => territory.current.as_ref(),
+        _ => None,
+    }
+}
+
+/// The next border of a territory's validity.
+fn border(entity: Option<&Entity>) -> Option<Timestamp> {
+    match entity {
+        Some(Entity::Territory(territory)) => next_validity(territory),
+        _ => None,
     }
 }
 

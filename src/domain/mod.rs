@@ -16,6 +16,7 @@ mod index;
 pub mod input;
 mod lead_events;
 pub mod lead_fields;
+mod lookup;
 mod owner;
 pub mod policy;
 pub mod published;

@@ -5,6 +5,8 @@
 //! condition if one of them does. A number that meets text operands is compared by its decimal form,
 //! and text that meets numbers by the number that it spells.
 
+use std::cell::OnceCell;
+
 use super::{Condition, Field, LeadField, Op, Operands, Rule};
 use crate::domain::ids::Private;
 use crate::domain::lead_fields::LeadFields;
@@ -13,9 +15,14 @@ use crate::domain::text::normalise_into;
 /// Where a value lies in the text of the view; empty = missing.
 type Place = (u32, u32);
 
-/// A lead with its texts normalised once, for any number of conditions.
+/// A lead that is asked about: its texts are normalised once, when a condition first looks at one.
 pub struct LeadView<'a> {
-    fields: &'a LeadFields,
+    pub(super) fields: &'a LeadFields,
+    prepared: OnceCell<Box<Prepared<'a>>>,
+}
+
+/// The texts, normalised.
+struct Prepared<'a> {
     text: String,
     places: [Place; LeadField::ALL.len()],
     attributes: Vec<(&'a str, Place)>,
@@ -23,10 +30,9 @@ pub struct LeadView<'a> {
     preferred_skills: Vec<Place>,
 }
 
-impl<'a> LeadView<'a> {
-    pub fn new(fields: &'a LeadFields) -> LeadView<'a> {
-        let mut view = LeadView {
-            fields,
+impl<'a> Prepared<'a> {
+    fn new(fields: &'a LeadFields) -> Prepared<'a> {
+        let mut prepared = Prepared {
             text: String::with_capacity(256),
             places: [(0, 0); LeadField::ALL.len()],
             attributes: Vec::with_capacity(fields.attributes.len()),
@@ -35,44 +41,19 @@ impl<'a> LeadView<'a> {
         };
         for field in LeadField::ALL {
             if let Some(text) = single_text(fields, *field) {
-                view.places[*field as usize] = view.push(text);
+                prepared.places[*field as usize] = prepared.push(text);
             }
         }
-        view.places[LeadField::EmailDomain as usize] = view.email_domain();
+        prepared.places[LeadField::EmailDomain as usize] = prepared.email_domain();
         for (name, value) in &fields.attributes {
-            let place = view.push(value);
-            view.attributes.push((name, place));
+            let place = prepared.push(value);
+            prepared.attributes.push((name, place));
         }
-        view.required_skills =
-            fields.required_skills.iter().map(|skill| view.push(skill)).collect();
-        view.preferred_skills =
-            fields.preferred_skills.iter().map(|skill| view.push(skill)).collect();
-        view
-    }
-
-    /// The normalised text of a field with one value; `None` for missing and for numbers and lists.
-    pub fn text(&self, field: LeadField) -> Option<&str> {
-        self.at(self.places[field as usize])
-    }
-
-    /// The normalised text of a custom field.
-    pub fn attribute(&self, name: &str) -> Option<&str> {
-        let found = self.attributes.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
-        self.at(self.attributes[found].1)
-    }
-
-    /// The value of a field that compares as a number.
-    pub fn number(&self, field: LeadField) -> Option<f64> {
-        match field {
-            LeadField::Employees => self.fields.employees.map(|count| count as f64),
-            LeadField::AnnualRevenue => {
-                self.fields.annual_revenue.map(|cents| cents as f64 / 100.0)
-            }
-            LeadField::Score => self.fields.score,
-            LeadField::CreatedAt => Some(self.fields.created_at.0 as f64),
-            LeadField::LockedUntilAt => self.fields.locked_until_at.map(|at| at.0 as f64),
-            _ => None,
-        }
+        prepared.required_skills =
+            fields.required_skills.iter().map(|skill| prepared.push(skill)).collect();
+        prepared.preferred_skills =
+            fields.preferred_skills.iter().map(|skill| prepared.push(skill)).collect();
+        prepared
     }
 
     fn push(&mut self, text: &str) -> Place {
@@ -100,6 +81,44 @@ impl<'a> LeadView<'a> {
             _ => &[],
         }
     }
+}
+
+impl<'a> LeadView<'a> {
+    pub fn new(fields: &'a LeadFields) -> LeadView<'a> {
+        LeadView { fields, prepared: OnceCell::new() }
+    }
+
+    fn prepared(&self) -> &Prepared<'a> {
+        self.prepared.get_or_init(|| Box::new(Prepared::new(self.fields)))
+    }
+
+    /// The normalised text of a field with one value; `None` for missing and for numbers and lists.
+    pub fn text(&self, field: LeadField) -> Option<&str> {
+        let prepared = self.prepared();
+        prepared.at(prepared.places[field as usize])
+    }
+
+    /// The normalised text of a custom field.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        let prepared = self.prepared();
+        let attributes = &prepared.attributes;
+        let found = attributes.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
+        prepared.at(attributes[found].1)
+    }
+
+    /// The value of a field that compares as a number.
+    pub fn number(&self, field: LeadField) -> Option<f64> {
+        match field {
+            LeadField::Employees => self.fields.employees.map(|count| count as f64),
+            LeadField::AnnualRevenue => {
+                self.fields.annual_revenue.map(|cents| cents as f64 / 100.0)
+            }
+            LeadField::Score => self.fields.score,
+            LeadField::CreatedAt => Some(self.fields.created_at.0 as f64),
+            LeadField::LockedUntilAt => self.fields.locked_until_at.map(|at| at.0 as f64),
+            _ => None,
+        }
+    }
 
     /// Whether a value of the field, as text, meets the predicate.
     fn any_text(&self, field: &Field, meets: impl Fn(&str) -> bool) -> bool {
@@ -109,7 +128,9 @@ impl<'a> LeadView<'a> {
                 (Some(number), _) => meets(&number.to_string()),
                 (None, Some(text)) => meets(text),
                 (None, None) => {
-                    self.skills(*field).iter().filter_map(|place| self.at(*place)).any(meets)
+                    let prepared = self.prepared();
+                    let places = prepared.skills(*field).iter();
+                    places.filter_map(|place| prepared.at(*place)).any(meets)
                 }
             },
         }
@@ -128,7 +149,8 @@ impl<'a> LeadView<'a> {
     }
 }
 
-fn single_text(lead: &LeadFields, field: LeadField) -> Option<&str> {
+/// A field with one value, as it was written.
+pub(super) fn single_text(lead: &LeadFields, field: LeadField) -> Option<&str> {
     match field {
         LeadField::Company => lead.company.as_deref(),
         LeadField::Email => lead.email.as_ref().map(Private::reveal),

@@ -10,11 +10,19 @@
 //! the lead. The winner is the deepest, then one with rules before one without, then the lowest
 //! priority, then the lowest id.
 
+mod index;
+mod keys;
+mod listings;
 pub mod matching;
-pub mod scan;
+mod program;
+#[cfg(test)]
+mod scan;
+mod shelves;
+mod token;
+mod words;
 
+pub use index::Territories;
 pub use matching::LeadView;
-pub use scan::Scan as Resolver;
 
 use super::ids::{AccountId, RepId, TerritoryId};
 use super::time::Timestamp;
@@ -24,16 +32,6 @@ pub const MAX_DEPTH: u32 = 64;
 
 /// How many ambiguous territories are listed.
 pub const MAX_AMBIGUOUS: usize = 8;
-
-/// The territory that a lead belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Match<'a> {
-    pub territory_id: &'a TerritoryId,
-    /// The root's is 1.
-    pub depth: u32,
-    /// Because of a named account, its own or an ancestor's (stage NAMED_ACCOUNT).
-    pub by_named_account: bool,
-}
 
 /// One definition of a territory; `valid_to_at` is exclusive.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,5 +145,7 @@ pub struct Member {
     pub role: Option<String>,
 }
 
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 mod tests;

@@ -1,16 +1,17 @@
-//! The reference: looks at every territory for every lead. Slow and plain; the index must answer the same.
+//! The oracle of the tests: looks at every territory for every lead. Slow and plain; the index must answer
+//! the same.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::matching::{LeadView, rule_matches};
-use super::{MAX_AMBIGUOUS, MAX_DEPTH, Match, TerritoryDef};
+use super::{MAX_AMBIGUOUS, MAX_DEPTH, TerritoryDef};
 use crate::domain::ids::{AccountId, TerritoryId};
 
 /// The definitions in force; who is in force when is the caller's affair.
-#[derive(Clone, Debug, Default)]
-pub struct Scan {
+#[derive(Default)]
+pub(super) struct Scan {
     territories: BTreeMap<TerritoryId, Arc<TerritoryDef>>,
 }
 
@@ -28,71 +29,28 @@ struct Standing {
 type Rank = (Reverse<u32>, bool, i32);
 
 impl Scan {
-    pub fn new() -> Scan {
-        Scan::default()
+    /// Puts a definition in force, in place of the territory's former one; `None` ends it.
+    pub(super) fn put(&mut self, id: &TerritoryId, definition: Option<Arc<TerritoryDef>>) {
+        match definition {
+            Some(definition) => self.territories.insert(id.clone(), definition),
+            None => self.territories.remove(id),
+        };
     }
 
-    /// Puts a definition in force, in place of the territory's former one.
-    pub fn insert(&mut self, id: &TerritoryId, definition: Arc<TerritoryDef>) {
-        self.territories.insert(id.clone(), definition);
-    }
-
-    pub fn remove(&mut self, id: &TerritoryId) {
-        self.territories.remove(id);
-    }
-
-    /// The territory that the lead belongs to: of those where it is listed (`named`, stage
-    /// NAMED_ACCOUNT), or of those that take it (stage TERRITORY). `accounts` are the lead's account
-    /// and its ancestors.
-    pub fn winner(
+    /// The winner first, then those as deep, and with rules if it has some.
+    pub(super) fn contenders(
         &self,
         lead: &LeadView,
         accounts: &[AccountId],
         named: bool,
-    ) -> Option<Match<'_>> {
-        let (_, territory_id, depth) =
-            self.candidates(lead, accounts, named).min_by_key(|(rank, id, _)| (*rank, *id))?;
-        Some(Match { territory_id, depth, by_named_account: named })
-    }
-
-    /// The other territories that could have won but for priority and id: as deep as the winner, and
-    /// with rules if it has some. In the order of preference, at most `MAX_AMBIGUOUS`.
-    pub fn ambiguous_with(
-        &self,
-        winner: &Match,
-        lead: &LeadView,
-        accounts: &[AccountId],
     ) -> Vec<&TerritoryId> {
-        let Some(definition) = self.territories.get(winner.territory_id) else { return Vec::new() };
-        let mut others: Vec<(Rank, &TerritoryId)> = self
-            .candidates(lead, accounts, winner.by_named_account)
-            .filter(|(rank, id, depth)| {
-                *depth == winner.depth
-                    && rank.1 == definition.rules.is_empty()
-                    && *id != winner.territory_id
-            })
-            .map(|(rank, id, _)| (rank, id))
-            .collect();
-        others.sort_unstable();
-        others.truncate(MAX_AMBIGUOUS);
-        others.into_iter().map(|(_, id)| id).collect()
-    }
-
-    /// Whether making `parent` the parent of `id` would close a circle, or lie too deep.
-    pub fn parent_would_cycle(&self, id: &TerritoryId, parent: &TerritoryId) -> bool {
-        let mut current = Some(parent);
-        for _ in 1..MAX_DEPTH {
-            match current {
-                None => return false,
-                Some(ancestor) if ancestor == id => return true,
-                Some(ancestor) => current = self.parent(ancestor),
-            }
+        let mut all: Vec<(Rank, &TerritoryId)> = self.candidates(lead, accounts, named).collect();
+        all.sort_unstable();
+        if let Some((best, _)) = all.first().copied() {
+            all.retain(|(rank, _)| (rank.0, rank.1) == (best.0, best.1));
         }
-        current.is_some()
-    }
-
-    fn parent(&self, id: &TerritoryId) -> Option<&TerritoryId> {
-        self.territories.get(id)?.parent_id.as_ref()
+        all.truncate(1 + MAX_AMBIGUOUS);
+        all.into_iter().map(|(_, id)| id).collect()
     }
 
     fn candidates<'s>(
@@ -100,12 +58,12 @@ impl Scan {
         lead: &LeadView,
         accounts: &[AccountId],
         named: bool,
-    ) -> impl Iterator<Item = (Rank, &'s TerritoryId, u32)> {
+    ) -> impl Iterator<Item = (Rank, &'s TerritoryId)> {
         self.territories.iter().filter_map(move |(id, definition)| {
             let standing = self.standing(definition, lead, accounts)?;
             let asked = if named { standing.listed } else { standing.taken };
             let rank = (Reverse(standing.depth), definition.rules.is_empty(), definition.priority);
-            asked.then_some((rank, id, standing.depth))
+            asked.then_some((rank, id))
         })
     }
 
@@ -136,7 +94,7 @@ impl Scan {
 }
 
 /// Whether the territory takes the lead by a rule, or by having nothing to say.
-pub(super) fn takes(definition: &TerritoryDef, lead: &LeadView) -> bool {
+fn takes(definition: &TerritoryDef, lead: &LeadView) -> bool {
     definition.rules.iter().any(|rule| rule_matches(rule, lead))
         || (definition.rules.is_empty() && definition.named_accounts.is_empty())
 }

@@ -1,0 +1,429 @@
+//! The index that finds the winning territory, built for change: a definition is put in place of another
+//! without touching the others (but those below it, when it moves).
+//!
+//! *Slot*: the number of a territory here; one that is only named as a parent has a slot, too. The rules are
+//! words (`program`), filed under keys (`keys`) on shelves (`shelves`) by their rank. A rule with no equality
+//! to go by is filed under the keys of its parent's rules. Named accounts are looked up by account.
+//! The answers are those of `scan`, the plain meaning.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::keys::{self, Key};
+use super::listings::Listings;
+use super::program;
+use super::shelves::{Row, Shelves};
+use super::token::{Asked, Dictionary};
+use super::words::Words;
+use super::{LeadView, MAX_AMBIGUOUS, MAX_DEPTH, TerritoryDef};
+use crate::domain::ids::{AccountId, TerritoryId};
+use crate::domain::lookup::{Lookup, fold};
+
+/// Keys that a rule takes over from its ancestors, at most; else it is looked at for every lead.
+const MOST_INHERITED: usize = 64;
+const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Debug, Default)]
+pub struct Territories {
+    slots: Vec<Slot>,
+    unused: Vec<u32>,
+    lookup: Lookup,
+    /// Parent and child.
+    children: BTreeSet<(u32, u32)>,
+    dictionary: Dictionary,
+    programs: Words,
+    shelves: Shelves,
+    listings: Listings,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    id: TerritoryId,
+    /// `None` = not in force, or known as a parent only.
+    definition: Option<Arc<TerritoryDef>>,
+    parent: u32,
+    /// Its rules among the words, and how many words they are.
+    block: u32,
+    size: u32,
+    /// The root's is 1; one more than `MAX_DEPTH` = too deep, or in a circle.
+    depth: u8,
+    /// Some of its rules are filed under the keys of its parent.
+    inherits: bool,
+}
+
+impl Slot {
+    /// It takes everything that its parent takes.
+    fn takes_all(&self) -> bool {
+        let nothing = |definition: &TerritoryDef| {
+            definition.rules.is_empty() && definition.named_accounts.is_empty()
+        };
+        self.definition.as_deref().is_some_and(nothing)
+    }
+
+    /// Lower wins: the deepest, then with rules before without, then the lowest priority.
+    fn rank(&self) -> u64 {
+        let Some(definition) = &self.definition else { return u64::MAX };
+        let height = u64::from(MAX_DEPTH as u8 + 1 - self.depth);
+        let priority = (definition.priority as u32) ^ (1 << 31);
+        height << 33 | u64::from(definition.rules.is_empty()) << 32 | u64::from(priority)
+    }
+}
+
+/// What only priority and id decide between has this in common.
+fn group(rank: u64) -> u64 {
+    rank >> 32
+}
+
+impl Territories {
+    pub fn new() -> Territories {
+        Territories::default()
+    }
+
+    /// Puts a definition in force in place of the territory's former one; `None` ends it.
+    pub fn replace(&mut self, id: &TerritoryId, definition: Option<Arc<TerritoryDef>>) {
+        let slot = match (self.find(id), &definition) {
+            (Some(slot), _) => slot,
+            (None, Some(_)) => self.new_slot(id),
+            (None, None) => return,
+        };
+        let parent_id = definition.as_ref().and_then(|definition| definition.parent_id.as_ref());
+        let parent =
+            parent_id.map_or(NONE, |id| self.find(id).unwrap_or_else(|| self.new_slot(id)));
+        let former = self.slots[slot as usize].parent;
+        let mut touched = self.below(slot, parent != former);
+        touched.push(slot);
+        touched.iter().for_each(|slot| self.file(*slot, false));
+        self.forget(slot);
+        if parent != former {
+            self.children.remove(&(former, slot));
+            if parent != NONE {
+                self.children.insert((parent, slot));
+            }
+            self.slots[slot as usize].parent = parent;
+            self.sink(slot);
+        }
+        if let Some(definition) = definition {
+            self.learn(slot, definition);
+        }
+        touched.iter().for_each(|slot| self.file(*slot, true));
+        self.let_go(former);
+        self.let_go(slot);
+    }
+
+    /// The territory that the lead belongs to: of those where it is listed (`named`, stage
+    /// NAMED_ACCOUNT), or of those that take it (stage TERRITORY). `accounts` are the lead's account
+    /// and its ancestors.
+    pub fn winner(
+        &self,
+        lead: &LeadView,
+        accounts: &[AccountId],
+        named: bool,
+    ) -> Option<&TerritoryId> {
+        let hunt = self.hunt(lead, accounts, named, false);
+        hunt.found.first().map(|(_, slot)| &self.slots[*slot as usize].id)
+    }
+
+    /// The winner, then the others that could have won but for priority and id: as deep as the winner,
+    /// and with rules if it has some. In the order of preference, at most `MAX_AMBIGUOUS` others.
+    pub fn contenders(
+        &self,
+        lead: &LeadView,
+        accounts: &[AccountId],
+        named: bool,
+    ) -> Vec<&TerritoryId> {
+        let found = self.hunt(lead, accounts, named, true).found;
+        let id = |slot: u32| &self.slots[slot as usize].id;
+        let mut all: Vec<_> = found.into_iter().map(|(rank, slot)| (rank, id(slot))).collect();
+        all.sort_unstable();
+        all.dedup();
+        all.truncate(1 + MAX_AMBIGUOUS);
+        all.into_iter().map(|(_, id)| id).collect()
+    }
+}
+
+#[cfg(test)]
+impl Territories {
+    /// What is kept of any territory, in all.
+    pub(super) fn entries(&self) -> usize {
+        let slots = self.slots.len() - self.unused.len();
+        slots + self.children.len() + self.shelves.rows_filed() + self.dictionary.uses()
+    }
+}
+
+/// What a search has found so far.
+struct Hunt {
+    /// All that only priority and id decide between, not the winner alone.
+    all: bool,
+    /// Rank and slot; of `all`, those of the best group.
+    found: Vec<(u64, u32)>,
+}
+
+impl Hunt {
+    /// Whether a match of this rank would change nothing.
+    fn is_over(&self, rank: u64) -> bool {
+        match self.found.first() {
+            None => false,
+            Some((best, _)) if self.all => group(rank) > group(*best),
+            Some((best, _)) => rank > *best,
+        }
+    }
+
+    fn add(&mut self, slots: &[Slot], rank: u64, slot: u32) {
+        let better = match self.found.first() {
+            None => true,
+            Some((best, _)) if self.all => group(rank) < group(*best),
+            Some((best, other)) => {
+                let id = |slot: u32| &slots[slot as usize].id;
+                rank < *best || rank == *best && id(slot) < id(*other)
+            }
+        };
+        if better {
+            self.found.clear();
+        }
+        if better || self.all && !self.is_over(rank) {
+            self.found.push((rank, slot));
+        }
+    }
+}
+
+/// Searching.
+impl Territories {
+    fn hunt(&self, lead: &LeadView, accounts: &[AccountId], named: bool, all: bool) -> Hunt {
+        let mut hunt = Hunt { all, found: Vec::new() };
+        let asked = Asked::new(&self.dictionary, lead);
+        match named {
+            true => self.hunt_listed(&asked, accounts, &mut hunt),
+            false => self.hunt_taking(&asked, &mut hunt),
+        }
+        hunt
+    }
+
+    /// Among the territories that take the lead, with all their ancestors.
+    fn hunt_taking(&self, asked: &Asked, hunt: &mut Hunt) {
+        for (first, shelf) in self.shelves.open(asked).shelves() {
+            if hunt.is_over(*first) {
+                break;
+            }
+            for row in self.shelves.rows(*shelf) {
+                if hunt.is_over(row.rank) {
+                    break;
+                }
+                if self.row_takes(row, asked) {
+                    hunt.add(&self.slots, row.rank, row.slot);
+                }
+            }
+        }
+    }
+
+    fn row_takes(&self, row: Row, asked: &Asked) -> bool {
+        let slot = &self.slots[row.slot as usize];
+        let Some(definition) = &slot.definition else { return false };
+        let own = row.rule == 0 || program::holds(&self.programs, row.rule, definition, asked);
+        own && self.ancestors(row.slot).all(|ancestor| self.takes(ancestor, asked))
+    }
+
+    /// Parent, grandparent and so on; of a slot that is not too deep.
+    fn ancestors(&self, slot: u32) -> impl Iterator<Item = u32> {
+        let up = |slot: &u32| Some(self.slots[*slot as usize].parent).filter(|up| *up != NONE);
+        std::iter::successors(up(&slot), up)
+    }
+
+    fn takes(&self, slot: u32, asked: &Asked) -> bool {
+        let slot = &self.slots[slot as usize];
+        let Some(definition) = &slot.definition else { return false };
+        slot.takes_all() || program::takes(&self.programs, slot.block, definition, asked)
+    }
+
+    /// Among the territories that list one of the accounts and those below them, where each on the way
+    /// up lists or takes the lead.
+    fn hunt_listed(&self, asked: &Asked, accounts: &[AccountId], hunt: &mut Hunt) {
+        let mut listed: Vec<u32> = Vec::new();
+        accounts.iter().for_each(|account| self.listings.of(account, |slot| listed.push(slot)));
+        listed.sort_unstable();
+        listed.dedup();
+        let matches = |slot: u32| listed.binary_search(&slot).is_ok() || self.takes(slot, asked);
+        let mut below: Vec<u32> = Vec::new();
+        for slot in &listed {
+            let known = &self.slots[*slot as usize];
+            if u32::from(known.depth) > MAX_DEPTH || !self.ancestors(*slot).all(matches) {
+                continue;
+            }
+            hunt.add(&self.slots, known.rank(), *slot);
+            below.extend(self.children(*slot));
+        }
+        let mut seen = BTreeSet::new();
+        while let Some(slot) = below.pop() {
+            let known = &self.slots[slot as usize];
+            let deep = u32::from(known.depth) > MAX_DEPTH;
+            if deep || !self.takes(slot, asked) || !seen.insert(slot) {
+                continue;
+            }
+            hunt.add(&self.slots, known.rank(), slot);
+            below.extend(self.children(slot));
+        }
+    }
+
+    fn children(&self, slot: u32) -> impl Iterator<Item = u32> {
+        self.children.range((slot, 0)..=(slot, NONE)).map(|(_, child)| *child)
+    }
+}
+
+/// Changing.
+impl Territories {
+    fn find(&self, id: &TerritoryId) -> Option<u32> {
+        let hash = fold(id.as_str().as_bytes());
+        self.lookup.find(hash, |slot| self.slots[slot as usize].id == *id)
+    }
+
+    fn new_slot(&mut self, id: &TerritoryId) -> u32 {
+        let new = Slot {
+            id: id.clone(),
+            definition: None,
+            parent: NONE,
+            block: 0,
+            size: 0,
+            depth: 1,
+            inherits: false,
+        };
+        let slot = match self.unused.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = new;
+                slot
+            }
+            None => {
+                self.slots.push(new);
+                self.slots.len() as u32 - 1
+            }
+        };
+        self.lookup.insert(fold(id.as_str().as_bytes()), slot);
+        slot
+    }
+
+    /// Drops a slot that nothing speaks of any more.
+    fn let_go(&mut self, slot: u32) {
+        let Some(known) = self.slots.get(slot as usize) else { return };
+        let hash = fold(known.id.as_str().as_bytes());
+        if known.definition.is_none() && self.children(slot).next().is_none() {
+            // A slot that was dropped before is not in the lookup.
+            if self.lookup.remove(hash, |at| at == slot).is_some() {
+                self.unused.push(slot);
+            }
+        }
+    }
+
+    /// What is filed by what `slot` says: all below it, or those that go by its keys.
+    fn below(&self, slot: u32, all: bool) -> Vec<u32> {
+        let mut found = Vec::new();
+        let mut seen = BTreeSet::from([slot]);
+        let mut open = vec![slot];
+        while let Some(parent) = open.pop() {
+            for child in self.children(parent) {
+                if (all || self.slots[child as usize].inherits) && seen.insert(child) {
+                    found.push(child);
+                    open.push(child);
+                }
+            }
+        }
+        found
+    }
+
+    /// The depth of a slot that has another parent, and of all below it.
+    fn sink(&mut self, slot: u32) {
+        let deepest = MAX_DEPTH as u8 + 1;
+        let mut open = vec![slot];
+        while let Some(slot) = open.pop() {
+            let parent = self.slots[slot as usize].parent;
+            let above = self.slots.get(parent as usize).map_or(0, |parent| parent.depth);
+            let depth = (above + 1).min(deepest);
+            // In a circle the depths rise until they are too deep, and there it ends.
+            if self.slots[slot as usize].depth != depth {
+                self.slots[slot as usize].depth = depth;
+                open.extend(self.children(slot));
+            }
+        }
+    }
+
+    fn learn(&mut self, slot: u32, definition: Arc<TerritoryDef>) {
+        for account in &definition.named_accounts {
+            self.listings.add(account, slot);
+        }
+        let block = program::compile(&definition, &mut self.dictionary);
+        let at = self.programs.take(block.len());
+        self.programs.at_mut(at)[..block.len()].copy_from_slice(&block);
+        let inherits = program::rules(&self.programs, at)
+            .any(|rule| keys::of_rule(&self.programs, rule).is_empty());
+        let known = &mut self.slots[slot as usize];
+        known.block = at;
+        known.size = block.len() as u32;
+        known.definition = Some(definition);
+        known.inherits = inherits || known.takes_all();
+    }
+
+    fn forget(&mut self, slot: u32) {
+        let known = &mut self.slots[slot as usize];
+        let Some(definition) = known.definition.take() else { return };
+        let (block, size) = (known.block, known.size);
+        known.inherits = false;
+        program::release(&self.programs, block, &mut self.dictionary);
+        self.programs.give(block, size as usize);
+        for account in &definition.named_accounts {
+            self.listings.remove(account, slot);
+        }
+    }
+
+    /// Files the rules of a territory, or takes them out. Between the two nothing that they are filed by
+    /// may change.
+    fn file(&mut self, slot: u32, add: bool) {
+        let known = &self.slots[slot as usize];
+        if known.definition.is_none() || u32::from(known.depth) > MAX_DEPTH {
+            return;
+        }
+        let rank = known.rank();
+        let mut rows: Vec<(Key, Row)> = Vec::new();
+        let mut put = |keys: Vec<Key>, rule: u32| {
+            rows.extend(keys.into_iter().map(|key| (key, Row { rank, slot, rule })));
+        };
+        if known.takes_all() {
+            put(self.inherited(known.parent, MAX_DEPTH), 0);
+        }
+        for rule in program::rules(&self.programs, known.block) {
+            let own = keys::of_rule(&self.programs, rule);
+            put(if own.is_empty() { self.inherited(known.parent, MAX_DEPTH) } else { own }, rule);
+        }
+        for (key, row) in rows {
+            if add {
+                let slots = &self.slots;
+                let id = |slot: u32| &slots[slot as usize].id;
+                self.shelves.add(&key, row, |other| id(other) <= id(slot));
+            } else {
+                self.shelves.remove(&key, row);
+            }
+        }
+    }
+
+    /// The keys by which a lead that `slot` takes is found.
+    fn inherited(&self, slot: u32, depth: u32) -> Vec<Key> {
+        let Some(known) = self.slots.get(slot as usize) else { return vec![Key::default()] };
+        if known.takes_all() && depth > 0 {
+            return self.inherited(known.parent, depth - 1);
+        }
+        if known.definition.is_none() {
+            return Vec::new();
+        }
+        let mut keys = Vec::new();
+        for rule in program::rules(&self.programs, known.block) {
+            let own = keys::of_rule(&self.programs, rule);
+            let own = match own.is_empty() && depth > 0 {
+                true => self.inherited(known.parent, depth - 1),
+                false => own,
+            };
+            keys.extend(own);
+            if keys.len() > MOST_INHERITED {
+                return vec![Key::default()];
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+}
