@@ -60,9 +60,14 @@ class Wire:
         return value
 
 
+# librdkafka's lines about brokers that are away, by the hundred, while a test kills them.
+QUIET = {"log_level": 2}
+
+
 def producer(bootstrap):
     # Java's partitioner: all writers of topics in must agree on it.
     return Producer({
+        **QUIET,
         "bootstrap.servers": bootstrap,
         "partitioner": "murmur2_random",
         "enable.idempotence": True,
@@ -82,6 +87,7 @@ def send(out, topic, key, data, **more):
 def read_all(bootstrap, topic, isolation="read_committed"):
     """Every record of a topic up to its end now, as (partition, offset, timestamp, key, value, headers)."""
     client = Consumer({
+        **QUIET,
         "bootstrap.servers": bootstrap,
         "group.id": "foreign-reader",
         "isolation.level": isolation,
@@ -107,4 +113,4 @@ def read_all(bootstrap, topic, isolation="read_committed"):
 
 
 def admin(bootstrap):
-    return AdminClient({"bootstrap.servers": bootstrap})
+    return AdminClient({**QUIET, "bootstrap.servers": bootstrap})

@@ -27,9 +27,7 @@ fn a_broker_that_is_killed_inside_a_transaction_leaves_nothing_half_done() {
     publish(bench.name(Topic::LeadCreated), 0, &["0", "1"]);
     let mut member = bench.joined("a");
     member.transact(0, "before", 1, "batch 1");
-    // Commit answers before the broker has written its markers. What happens to a transaction whose markers
-    // are missing when the broker dies is the broker's affair (Kafka 4.3 forgets them now and then, and the
-    // offsets stay unstable until somebody aborts it), so they must be there.
+    // Commit answers before the broker has written its markers; this is about the transaction that follows.
     let deadline = Instant::now() + Duration::from_secs(30);
     while !matches!(member.log.committed(0), Ok(stable) if stable.metadata == "batch 1")
         || bench.reader(&bench.settings.topics.lead_assigned, "read_committed").is_empty()
