@@ -1,5 +1,7 @@
 //! The tests of the pure layers and of the embedded log, in one binary; a real broker is in `tests/live`.
 
+#[cfg(feature = "edge")]
+mod ingest;
 mod malformed;
 #[cfg(feature = "registry")]
 mod registry;

@@ -83,20 +83,20 @@ fn part(step: &mut Step<'_>, name: &str, value: Option<Value>) -> Result<Outcome
     let row = step.row();
     let of = row.text("territory_id").map(|id| crate::ingest::id::extend(&id).unwrap_or(id));
     let told = step.picture.told.get("territory").and_then(Value::as_str).map(str::to_owned);
-    let Some(territory) = of.clone().or(told.clone()) else {
+    let Some(territory) = of.or(told.clone()) else {
         return Ok(Outcome::Ignored("incomplete"));
     };
     let id = step.id.to_owned();
-    let mut outcome = Outcome::Ignored("unchanged");
+    let mut former_told = None;
     if let Some(former) = told.filter(|former| *former != territory) {
-        outcome = change_part(step, &former, name, &id, None)?;
+        former_told = Some(change_part(step, &former, name, &id, None)?);
     }
     let changed = change_part(step, &territory, name, &id, value)?;
     step.picture.told.insert("territory".to_owned(), Value::from(territory));
     if step.is_delete() {
         step.end();
     }
-    Ok(if changed == Outcome::Mapped { changed } else { outcome })
+    Ok(former_told.filter(|told| *told == Outcome::Mapped).unwrap_or(changed))
 }
 
 fn change_part(

@@ -284,7 +284,9 @@ fn leaf(name: &str, value: &Value) -> Option<Value> {
         Value::Number(number) if !number.is_i64() && !number.is_u64() => {
             values::decimal(value).map(Value::from)
         }
-        Value::Number(_) if DECIMALS.contains(&short) => values::decimal(value).map(Value::from),
+        Value::Number(_) | Value::String(_) if DECIMALS.contains(&short) => {
+            values::decimal(value).map(Value::from).or_else(|| Some(value.clone()))
+        }
         Value::Array(items) => {
             let texts: Option<Vec<String>> = items.iter().map(values::text).collect();
             texts.map(|texts| Value::from(texts.join(";")))
