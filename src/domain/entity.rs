@@ -401,6 +401,16 @@ impl SweepKind {
     }
 }
 
+/// A territory that changed, while the leads it concerns have not all been looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TerritoryMove {
+    /// None = so many changed that all are taken to have.
+    pub territory_id: Option<TerritoryId>,
+    pub effective_change: EffectiveChange,
+    /// The change is dated back to here; what it would have changed is counted.
+    pub dated_at: Option<Timestamp>,
+}
+
 /// A walk over leads that is taken in slices, so that no input does unbounded work. A later reason for
 /// the same walk joins it.
 #[derive(Clone, Debug, PartialEq)]
@@ -410,9 +420,8 @@ pub struct SweepEntity {
     pub cause: Cause,
     /// The last lead looked at (by age and id for `Waiting`, by id else).
     pub cursor: Option<(Timestamp, LeadId)>,
-    pub effective_change: EffectiveChange,
-    /// `Territories`: the change is dated back to here; what it would have changed is counted.
-    pub dated_at: Option<Timestamp>,
+    /// `Territories`: which territories changed, by id, and which open leads follow each.
+    pub changes: Vec<TerritoryMove>,
     /// Another reason came while it ran: once more from the start.
     pub again: bool,
     pub next_at: Timestamp,

@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use super::entity::{
     AccountEntity, LoadEntity, PendingPolicy, PendingTerritory, PolicyEntity, PolicyVersion,
-    RepEntity, Seen, SweepKind,
+    RepEntity, Seen, SweepKind, TerritoryMove,
 };
 use super::fact::Counter;
 use super::ids::{RepId, TerritoryId};
@@ -56,7 +56,7 @@ pub(super) fn territory_changed(draft: &mut Draft<'_>, event: &TerritoryChange) 
     entity.effective_change = event.effective_change;
     draft.set_territory(id, entity);
     if changed {
-        territories_moved(draft, event.effective_change, dated_at);
+        territory_moved(draft, id, event.effective_change, dated_at);
     }
 }
 
@@ -102,16 +102,19 @@ pub(super) fn begin_or_end(draft: &mut Draft<'_>) -> bool {
     policy || !due.is_empty()
 }
 
-fn territories_moved(
+fn territory_moved(
     draft: &mut Draft<'_>,
+    id: &TerritoryId,
     effective_change: EffectiveChange,
     dated_at: Option<Timestamp>,
 ) {
     let cause = Cause::TerritoryChanged;
     draft.tasks.push(Task::Sweep(retry(cause)));
     if effective_change != EffectiveChange::NewOnly || dated_at.is_some() {
-        let kind = SweepKind::Territories;
-        let reason = Reason { effective_change, dated_at, ..Reason::new(kind, cause) };
+        let moved =
+            TerritoryMove { territory_id: Some(id.clone()), effective_change, dated_at };
+        let reason =
+            Reason { changes: vec![moved], ..Reason::new(SweepKind::Territories, cause) };
         draft.tasks.push(Task::Sweep(reason));
     }
 }
@@ -135,7 +138,7 @@ pub(super) fn territory_validity(draft: &mut Draft<'_>, id: &TerritoryId) {
         entity.current = pending.definition.filter(|definition| !over(definition));
     }
     draft.set_territory(id, entity);
-    territories_moved(draft, change, None);
+    territory_moved(draft, id, change, None);
 }
 
 pub(super) fn rep_changed(draft: &mut Draft<'_>, event: &RepChange) {

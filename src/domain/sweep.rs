@@ -6,18 +6,21 @@
 use super::assign;
 use super::availability;
 use super::draft::{Draft, SweepId};
-use super::entity::{Kind, LeadEntity, Phase, SweepEntity, SweepKind};
+use super::entity::{Kind, LeadEntity, Phase, SweepEntity, SweepKind, TerritoryMove};
 use super::fact::Counter;
-use super::ids::{LeadId, RepId};
+use super::ids::{LeadId, RepId, TerritoryId};
 use super::input::EffectiveChange;
 use super::lead_events;
 use super::published::{Cause, Stage};
 use super::router::Task;
 use super::sla;
+use super::territory::MAX_DEPTH;
 use super::time::{Span, Timestamp};
 
 /// Leads that one slice looks at.
 const SLICE: usize = 256;
+/// Changed territories that a sweep tells apart; with more, every lead is looked at for all of them.
+const MAX_CHANGES: usize = 10_000;
 /// Re-routes at once before the rate limit holds.
 const REROUTE_BURST: i64 = 50;
 /// Tries of waiting leads, a domain and second.
@@ -28,8 +31,7 @@ const RETRIES_PER_SEC: i64 = 1_000;
 pub(super) struct Reason {
     pub(super) kind: SweepKind,
     pub(super) cause: Cause,
-    pub(super) effective_change: EffectiveChange,
-    pub(super) dated_at: Option<Timestamp>,
+    pub(super) changes: Vec<TerritoryMove>,
     pub(super) reps: Vec<RepId>,
     /// The first slice waits for the sweep's timer.
     pub(super) deferred: bool,
@@ -37,8 +39,7 @@ pub(super) struct Reason {
 
 impl Reason {
     pub(super) fn new(kind: SweepKind, cause: Cause) -> Reason {
-        let effective_change = EffectiveChange::NewOnly;
-        Reason { kind, cause, effective_change, dated_at: None, reps: Vec::new(), deferred: false }
+        Reason { kind, cause, changes: Vec::new(), reps: Vec::new(), deferred: false }
     }
 }
 
@@ -60,8 +61,9 @@ pub(super) fn start(draft: &mut Draft<'_>, reason: Reason) {
         Some(mut running) => {
             running.again = true;
             running.cause = reason.cause;
-            running.effective_change = running.effective_change.max(reason.effective_change);
-            running.dated_at = running.dated_at.or(reason.dated_at);
+            for change in reason.changes {
+                join(&mut running.changes, change);
+            }
             if running.reps.is_empty() || reason.reps.is_empty() {
                 running.reps.clear();
             } else {
@@ -75,8 +77,7 @@ pub(super) fn start(draft: &mut Draft<'_>, reason: Reason) {
             kind: reason.kind,
             cause: reason.cause,
             cursor: None,
-            effective_change: reason.effective_change,
-            dated_at: reason.dated_at,
+            changes: reason.changes,
             again: false,
             next_at: draft.now(),
             reps: reason.reps,
@@ -86,6 +87,26 @@ pub(super) fn start(draft: &mut Draft<'_>, reason: Reason) {
         draft.tasks.push(Task::Slice { kind: sweep.kind });
     }
     draft.set_sweep(&id, sweep);
+}
+
+/// Adds a change to those of a running sweep. What happened to one territory twice is done once: the
+/// wider circle of leads, the earlier date.
+fn join(changes: &mut Vec<TerritoryMove>, change: TerritoryMove) {
+    match changes.binary_search_by(|one| one.territory_id.cmp(&change.territory_id)) {
+        Ok(at) => {
+            if let Some(one) = changes.get_mut(at) {
+                one.effective_change = one.effective_change.max(change.effective_change);
+                one.dated_at = one.dated_at.into_iter().chain(change.dated_at).min();
+            }
+        }
+        Err(at) => changes.insert(at, change),
+    }
+    if changes.len() > MAX_CHANGES {
+        for mut change in std::mem::take(changes) {
+            change.territory_id = None;
+            join(changes, change);
+        }
+    }
 }
 
 /// Walks on by a slice. What its leads need is done by tasks of their own, right after it.
@@ -100,7 +121,7 @@ pub(super) fn slice(draft: &mut Draft<'_>, kind: SweepKind) {
             SweepKind::Waiting => draft.tasks.push(Task::Retry { lead, cause: sweep.cause }),
             SweepKind::Ladders => draft.tasks.push(Task::Recompute { lead }),
             SweepKind::Territories | SweepKind::Departures => {
-                if wants_move(draft, &lead, &sweep) {
+                if wants_move(draft, &lead, &sweep, true) {
                     if let Err(next_at) = take_token(draft) {
                         sweep.next_at = next_at;
                         return draft.set_sweep(&id, sweep);
@@ -146,29 +167,36 @@ fn upcoming(draft: &Draft<'_>, sweep: &SweepEntity) -> Vec<(Timestamp, LeadId)> 
     leads.take(SLICE).map(|(id, _)| (Timestamp(0), LeadId::from(id))).collect()
 }
 
-/// Whether a territory change, or the departure of its rep, moves this lead.
-fn wants_move(draft: &mut Draft<'_>, id: &LeadId, sweep: &SweepEntity) -> bool {
+/// Whether a territory change, or the departure of its rep, moves this lead. The walk itself counts what a
+/// change dated back would have changed; a look ahead of it does not.
+fn wants_move(draft: &mut Draft<'_>, id: &LeadId, sweep: &SweepEntity, counts: bool) -> bool {
     let Some(lead) = draft.lead(id).cloned() else { return false };
-    let open = lead.phase == Phase::Assigned && !lead.locked;
-    let Some(placement) = lead.placement.as_ref().filter(|_| open) else { return false };
-    if placement.cause == Cause::Manual {
-        return false;
-    }
-    let gone = owner_gone(draft, &lead);
     if sweep.kind == SweepKind::Departures {
-        return gone && lead.touched_at.is_none();
+        return may_move(&lead) && owner_gone(draft, &lead) && lead.touched_at.is_none();
     }
-    let routed = matches!(placement.stage, Stage::Territory | Stage::NamedAccount);
-    if !routed || !is_misplaced(draft, &lead) {
+    let Some(placement) = &lead.placement else { return false };
+    if !matches!(placement.stage, Stage::Territory | Stage::NamedAccount) {
         return false;
     }
-    if sweep.dated_at.is_some_and(|dated_at| placement.decided_at >= dated_at) {
+    let won = assign::winner(draft, &lead).map(|won| won.territory_id);
+    let Some(change) = change_for(draft, placement.territory_id.as_ref(), won.as_ref(), sweep)
+    else {
+        return false;
+    };
+    let misplaced = !is_member(draft, &lead, won.as_ref());
+    let otherwise = misplaced || won != placement.territory_id;
+    let since = |dated_at: Timestamp| placement.decided_at >= dated_at;
+    if counts && otherwise && change.dated_at.is_some_and(since) {
         let mut domain = draft.domain_entity();
         domain.would_differ += 1;
         draft.set_domain(domain);
         draft.count(Counter::WouldDiffer);
     }
-    let follows = match sweep.effective_change {
+    let gone = owner_gone(draft, &lead);
+    if !may_move(&lead) || !(gone || misplaced) {
+        return false;
+    }
+    let follows = match change.effective_change {
         EffectiveChange::NewOnly => false,
         EffectiveChange::UntouchedOpen => lead.touched_at.is_none(),
         EffectiveChange::AllOpen => true,
@@ -178,6 +206,12 @@ fn wants_move(draft: &mut Draft<'_>, id: &LeadId, sweep: &SweepEntity) -> bool {
     follows && (rested || gone)
 }
 
+/// Locks and what a person has chosen stand.
+fn may_move(lead: &LeadEntity) -> bool {
+    let manual = lead.placement.as_ref().is_some_and(|placed| placed.cause == Cause::Manual);
+    lead.phase == Phase::Assigned && !lead.locked && !manual
+}
+
 fn owner_gone(draft: &Draft<'_>, lead: &LeadEntity) -> bool {
     let rep = lead.rep_id().and_then(|rep| draft.rep(rep)?.definition.as_ref());
     !rep.is_some_and(|rep| rep.active)
@@ -185,11 +219,44 @@ fn owner_gone(draft: &Draft<'_>, lead: &LeadEntity) -> bool {
 
 /// Whether the owner is not an active member of the territory that now wins the lead.
 fn is_misplaced(draft: &Draft<'_>, lead: &LeadEntity) -> bool {
-    let Some(won) = assign::winner(draft, lead) else { return true };
-    let definition = draft.territory(&won.territory_id).and_then(|t| t.current.as_ref());
+    let won = assign::winner(draft, lead).map(|won| won.territory_id);
+    owner_gone(draft, lead) || !is_member(draft, lead, won.as_ref())
+}
+
+fn is_member(draft: &Draft<'_>, lead: &LeadEntity, won: Option<&TerritoryId>) -> bool {
+    let definition = won.and_then(|won| draft.territory(won)?.current.as_ref());
     let members = definition.map_or(&[][..], |definition| &definition.members);
-    let is_member = |rep: &RepId| members.iter().any(|member| member.rep_id == *rep);
-    owner_gone(draft, lead) || !lead.rep_id().is_some_and(is_member)
+    lead.rep_id().is_some_and(|rep| members.iter().any(|member| member.rep_id == *rep))
+}
+
+/// What changed for a lead that was placed by one territory and is won by another, or the same: the
+/// changes of these two and of what lies above them, taken together.
+fn change_for(
+    draft: &Draft<'_>,
+    placed: Option<&TerritoryId>,
+    won: Option<&TerritoryId>,
+    sweep: &SweepEntity,
+) -> Option<TerritoryMove> {
+    let all = sweep.changes.first().filter(|change| change.territory_id.is_none());
+    let of = |id: &TerritoryId| {
+        let at = |change: &TerritoryMove| change.territory_id.as_ref().cmp(&Some(id));
+        sweep.changes.get(sweep.changes.binary_search_by(at).ok()?)
+    };
+    let mut found: Option<TerritoryMove> = all.cloned();
+    for start in [placed, won] {
+        let mut next = start.cloned();
+        for _ in 0..MAX_DEPTH {
+            let Some(id) = next else { break };
+            if let Some(change) = of(&id) {
+                let both = found.get_or_insert_with(|| change.clone());
+                both.effective_change = both.effective_change.max(change.effective_change);
+                both.dated_at = both.dated_at.into_iter().chain(change.dated_at).min();
+            }
+            let current = draft.territory(&id).and_then(|territory| territory.current.as_ref());
+            next = current.and_then(|definition| definition.parent_id.clone());
+        }
+    }
+    found
 }
 
 /// Takes a re-route token, or says when the next one comes.
@@ -212,8 +279,7 @@ fn take_token(draft: &mut Draft<'_>) -> Result<(), Timestamp> {
 /// Decides an assigned lead anew because what placed it has changed.
 pub(super) fn reroute(draft: &mut Draft<'_>, id: &LeadId, cause: Cause) {
     let Some(mut lead) = draft.lead(id).cloned() else { return };
-    let manual = lead.placement.as_ref().is_some_and(|placed| placed.cause == Cause::Manual);
-    if lead.phase != Phase::Assigned || lead.locked || manual || !is_misplaced(draft, &lead) {
+    if !may_move(&lead) || !is_misplaced(draft, &lead) {
         return;
     }
     let (before, rerouted_at) = (lead.assignment_no, lead.last_reroute_at);
@@ -261,7 +327,7 @@ pub(super) fn catch_up(draft: &mut Draft<'_>, id: &LeadId) {
         }
         match kind {
             SweepKind::Ladders => draft.tasks.push(Task::Recompute { lead: id.clone() }),
-            _ if wants_move(draft, id, &sweep) => {
+            _ if wants_move(draft, id, &sweep, false) => {
                 draft.tasks.push(Task::Reroute { lead: id.clone(), cause: sweep.cause });
             }
             _ => {}

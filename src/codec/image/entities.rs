@@ -41,7 +41,8 @@ records! {
     StickyEntity { rep_id, lead_id, territory_id, touched_at, expires_at }
     DealEntity { outcome, rep_id, closed_at, seen, observation, last_event_at }
     Observation { features, closed_at, won, precision, response }
-    SweepEntity { kind, cause, cursor, effective_change, dated_at, again, next_at, reps }
+    SweepEntity { kind, cause, cursor, changes, again, next_at, reps }
+    TerritoryMove { territory_id, effective_change, dated_at }
     LeadFields {
         created_at, company, email, phone, website, country, state, postal_code, city, industry,
         employees, annual_revenue, currency, source, product, language, required_skills,
