@@ -5,7 +5,7 @@ use super::availability;
 use super::choice;
 use super::draft::Draft;
 use super::entity::{LeadEntity, Phase};
-use super::ids::{LeadId, QueueId, RepId, TerritoryId};
+use super::ids::{AccountId, LeadId, QueueId, RepId, TerritoryId};
 use super::owner;
 use super::published::{Arm, Candidate, Cause, Ineligible, Method, Outcome, Reason, Stage};
 use super::sla;
@@ -146,6 +146,12 @@ pub(super) fn winner(draft: &Draft<'_>, lead: &LeadEntity) -> Option<Winner> {
     };
     let listed = if accounts.is_empty() { None } else { found(true, Stage::NamedAccount) };
     listed.or_else(|| found(false, Stage::Territory))
+}
+
+/// Whether a territory names one of these accounts.
+pub(super) fn is_named(draft: &Draft<'_>, lead: &LeadEntity, accounts: &[AccountId]) -> bool {
+    let view = LeadView::new(&lead.fields);
+    draft.index().territories.winner(&view, accounts, true).is_some()
 }
 
 /// The territory that a lead belongs to, and those that only priority or id kept from it.

@@ -3,10 +3,10 @@
 
 use super::availability::{self, gate};
 use super::draft::{Draft, StickyKey};
-use super::entity::{LeadEntity, Placement, StickyEntity};
+use super::entity::{LeadEntity, Phase, Placement, StickyEntity};
 use super::hash;
 use super::ids::{AccountId, LeadId, RepId, TerritoryId};
-use super::policy::{StickyScope, WhenUnavailable};
+use super::policy::{AccountOwner, StickyScope, WhenUnavailable};
 use super::published::{Ineligible, Reason, Stage};
 use super::text;
 use super::time::Span;
@@ -14,25 +14,12 @@ use super::time::Span;
 use super::account_match::{self, AccountMatch};
 use super::assign::Verdict;
 
-/// Ancestors looked at, so that a cycle in the accounts ends.
-const MAX_DEPTH: usize = 10;
-
 /// The account of the lead and its ancestors, nearest first.
 pub(super) fn account_chain(draft: &Draft<'_>, lead: &LeadEntity) -> Vec<AccountId> {
-    let mut chain = Vec::new();
-    let mut next = match find_account(draft, lead) {
-        AccountMatch::Found(id) => Some(id),
-        _ => lead.fields.account_id.clone(),
-    };
-    while let Some(id) = next {
-        if chain.len() >= MAX_DEPTH || chain.contains(&id) {
-            break;
-        }
-        let account = draft.account(&id).and_then(|account| account.definition.as_ref());
-        next = account.and_then(|account| account.parent_id.clone());
-        chain.push(id);
+    match find_account(draft, lead) {
+        AccountMatch::Found(id) => account_match::above(draft, &id),
+        AccountMatch::Review(_) | AccountMatch::None => Vec::new(),
     }
-    chain
 }
 
 /// The account that the CRM says, else the one that the lead's own words match.
@@ -43,14 +30,44 @@ fn find_account(draft: &Draft<'_>, lead: &LeadEntity) -> AccountMatch {
     account_match::find(draft, &lead.fields)
 }
 
-/// ACCOUNT_OWNER: the account's owner takes its leads.
+/// ACCOUNT_OWNER: the account's owner takes its leads. Where it is not certain which account it is, and
+/// it would matter, a person says.
 pub(super) fn account(draft: &mut Draft<'_>, lead: &LeadEntity) -> Option<Verdict> {
     let id = match find_account(draft, lead) {
         AccountMatch::Found(id) => id,
+        AccountMatch::Review(id) => {
+            let unrouted = matches!(lead.phase, Phase::New | Phase::Parked);
+            let matters = owner_of(draft, lead, &id).is_some()
+                || super::assign::is_named(draft, lead, &account_match::above(draft, &id));
+            return (unrouted && matters)
+                .then(|| Verdict::park(Stage::AccountOwner, Reason::Review));
+        }
         AccountMatch::None => return None,
     };
-    let owner = draft.account(&id)?.definition.as_ref()?.owner_id.clone()?;
+    let owner = owner_of(draft, lead, &id)?;
     to_owner(draft, lead, &owner, Stage::AccountOwner, Reason::AccountOwner)
+}
+
+/// Whose the leads of an account are, by the policy.
+fn owner_of(draft: &Draft<'_>, lead: &LeadEntity, id: &AccountId) -> Option<RepId> {
+    let policy = &draft.policy.accounts;
+    let account = |id: &AccountId| draft.account(id)?.definition.as_ref();
+    let chain = || account_match::above(draft, id);
+    let owner = match policy.owner {
+        AccountOwner::Matched => account(id)?.owner_id.clone(),
+        AccountOwner::UltimateParent => account(chain().last()?)?.owner_id.clone(),
+        AccountOwner::NearestInRegion => {
+            let normal = |country: &str| text::normalise(country).into_owned();
+            let here = lead.fields.country.as_deref().map(normal);
+            let in_region =
+                |country: &Option<String>| here.is_none() || country.as_deref().map(normal) == here;
+            let nearest = |id: &AccountId| {
+                account(id).filter(|it| in_region(&it.country)).and_then(|it| it.owner_id.clone())
+            };
+            chain().iter().find_map(nearest)
+        }
+    }?;
+    Some(policy.owner_map.get(&owner).cloned().unwrap_or(owner))
 }
 
 /// STICKY: the same person, or the same company at the same domain, stays with its rep.
@@ -122,7 +139,9 @@ fn sticky_keys(draft: &Draft<'_>, lead: &LeadEntity, pool: Option<&TerritoryId>)
     if let Some(email) = &email {
         keys.push(key("email", email));
     }
-    let host = email.as_deref().and_then(account_match::company_domain);
+    let host = email
+        .as_deref()
+        .and_then(|email| account_match::company_domain(email, &draft.policy.accounts.free_mail));
     let company = lead.fields.company.as_deref().map(account_match::normalise_company);
     if let (Some(host), Some(company)) = (host, company)
         && !company.is_empty()

@@ -20,6 +20,7 @@ pub struct Policy {
     pub sla: Sla,
     pub sticky: Sticky,
     pub reroute: Reroute,
+    pub accounts: AccountPolicy,
     pub availability: AvailabilityPolicy,
     pub skills: SkillsPolicy,
     pub hold: Hold,
@@ -168,6 +169,54 @@ pub struct Reroute {
     pub on_lead_change: OnLeadChange,
 }
 
+/// How the account of a lead is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountStep {
+    Domain,
+    Name,
+    Fuzzy,
+}
+
+/// What decides between accounts that match alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TieBreak {
+    /// Customer, prospect, partner, former.
+    Customer,
+    OpenDeal,
+    /// Nearer the top of its hierarchy first.
+    Hierarchy,
+    /// Latest first.
+    Activity,
+    Id,
+}
+
+/// Whose owner takes the leads of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountOwner {
+    Matched,
+    /// The nearest account, upwards, that has an owner and is in the lead's country.
+    NearestInRegion,
+    UltimateParent,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccountPolicy {
+    /// In this order.
+    pub steps: Vec<AccountStep>,
+    /// A similar name is a match from here on, if another field supports it.
+    pub match_at: f64,
+    /// And a matter for a person from here on.
+    pub review_at: f64,
+    pub tie_breaks: Vec<TieBreak>,
+    pub owner: AccountOwner,
+    /// Levels looked at, the matched account's included.
+    pub max_depth: usize,
+    /// Who takes an owner's leads in the owner's place.
+    pub owner_map: BTreeMap<RepId, RepId>,
+    /// Mail providers beside those that are known, in lower case.
+    pub free_mail: Vec<String>,
+}
+
 /// What a stage does when the rep it names is unavailable, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenUnavailable {
@@ -230,6 +279,7 @@ impl Default for Policy {
                 min_gap: Span::from_secs(86_400),
                 on_lead_change: OnLeadChange::None,
             },
+            accounts: AccountPolicy::default(),
             availability: AvailabilityPolicy {
                 owner: vec![
                     WhenUnavailable::Cover,
@@ -243,6 +293,27 @@ impl Default for Policy {
             calendars: BTreeMap::new(),
             intake: Intake { max_age: Span::from_secs(604_800) },
             closed_statuses: vec!["Closed - Not Converted".to_owned(), "Unqualified".to_owned()],
+        }
+    }
+}
+
+impl Default for AccountPolicy {
+    fn default() -> AccountPolicy {
+        AccountPolicy {
+            steps: vec![AccountStep::Domain, AccountStep::Name, AccountStep::Fuzzy],
+            match_at: 0.92,
+            review_at: 0.85,
+            tie_breaks: vec![
+                TieBreak::Customer,
+                TieBreak::OpenDeal,
+                TieBreak::Hierarchy,
+                TieBreak::Activity,
+                TieBreak::Id,
+            ],
+            owner: AccountOwner::Matched,
+            max_depth: 10,
+            owner_map: BTreeMap::new(),
+            free_mail: Vec::new(),
         }
     }
 }

@@ -111,10 +111,8 @@ fn territory_moved(
     let cause = Cause::TerritoryChanged;
     draft.tasks.push(Task::Sweep(retry(cause)));
     if effective_change != EffectiveChange::NewOnly || dated_at.is_some() {
-        let moved =
-            TerritoryMove { territory_id: Some(id.clone()), effective_change, dated_at };
-        let reason =
-            Reason { changes: vec![moved], ..Reason::new(SweepKind::Territories, cause) };
+        let moved = TerritoryMove { territory_id: Some(id.clone()), effective_change, dated_at };
+        let reason = Reason { changes: vec![moved], ..Reason::new(SweepKind::Territories, cause) };
         draft.tasks.push(Task::Sweep(reason));
     }
 }

@@ -14,6 +14,7 @@
 //! | `[sla.CLASS]` | `clock` "wall", "team" (with `calendar`) or "owner"; `target_secs`; `steps` of `action` and `at` (share of the target) or `after_secs`, with `to`: "rep", "manager", "queue:ID" or a rep id, or a list of these |
 //! | `[sticky]` | `window_secs` from the last touch, 0 = off; `scope` "domain" or "pool" |
 //! | `[reroute]` | `per_sec`, `min_gap_secs`, `on_lead_change` "none", "untouched" or "all" |
+//! | `[accounts]` | `match`: how a lead's account is found, in order, of "domain", "name", "fuzzy"; `fuzzy_match` (0.92), `fuzzy_review` (0.85): similarity from which a name with a supporting field is a match, or a matter for a person; `tie_breaks` of "customer", "open_deal", "hierarchy", "activity", "id", in order; `owner` "matched", "nearest_in_region" or "ultimate_parent"; `max_depth` (10) levels; `owner_map` = { OWNER = "REP" }: who takes an owner's leads; `free_mail`: more mail providers |
 //! | `[availability]` | `owner`: what a match with an unavailable owner tries in order, of "hold", "cover", "assign_anyway", "next_stage"; `assign_anyway_within_secs`: only if the absence ends so soon |
 //! | `[skills]` | `relax_after_secs`: required skills and language are dropped so long after creation; 0 = never |
 //! | `[hold]` | `fields` that a lead waits for, at most `at_most_secs`; none = no hold |
@@ -21,6 +22,7 @@
 //! | `[intake]` | `max_age_secs`: an older lead goes to the catch-all queue |
 //! | `[closed]` | `statuses` that end a lead |
 
+mod accounts;
 mod reader;
 mod sections;
 mod sla;

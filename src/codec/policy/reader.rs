@@ -261,6 +261,22 @@ impl<'a> Table<'a> {
         item.choice(names).unwrap_or(default)
     }
 
+    /// A list of names, each once; `None` if it is not there.
+    pub(super) fn choices<T: Copy + PartialEq>(
+        &self,
+        key: &str,
+        names: &[(&str, T)],
+    ) -> Option<Vec<T>> {
+        let mut found: Vec<T> = Vec::new();
+        for item in self.item(key)?.one_or_list() {
+            match item.choice(names) {
+                Some(one) if found.contains(&one) => item.unexpected("it only once"),
+                one => found.extend(one),
+            }
+        }
+        Some(found)
+    }
+
     pub(super) fn texts(&self, key: &str) -> Option<Vec<String>> {
         let items = self.item(key)?.list();
         Some(items.iter().filter_map(Item::text).map(str::to_owned).collect())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::reader::{Item, Table};
-use super::sla;
+use super::{accounts, sla};
 use crate::codec::condition::{self, OPS};
 use crate::domain::calendar::{Calendar, CalendarText};
 use crate::domain::ids::QueueId;
@@ -23,6 +23,7 @@ const SECTIONS: &[&str] = &[
     "sla",
     "sticky",
     "reroute",
+    "accounts",
     "availability",
     "skills",
     "hold",
@@ -46,6 +47,7 @@ pub(super) fn read(root: &Table<'_>) -> Policy {
         sla: sla::read(root, &default.sla, known),
         sticky: read_sticky(root, &default.sticky),
         reroute: read_reroute(root, &default.reroute),
+        accounts: accounts::read(root, default.accounts),
         availability: read_availability(root, default.availability),
         skills: read_skills(root, &default.skills),
         hold: read_hold(root),

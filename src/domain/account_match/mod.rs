@@ -1,0 +1,213 @@
+//! Which account a lead belongs to, when the CRM does not say: by the domain of its e-mail or website, then
+//! by the exact normalised name, then by a similar name that another field supports. What could be the
+//! account, but is not certain, is a matter for a person: REVIEW, not a guess.
+//!
+//! `docs/accounts.md` states the algorithm with its precision and recall.
+
+mod domain;
+mod free_mail;
+mod index;
+mod name;
+#[cfg(test)]
+mod tests;
+
+pub(super) use domain::company_domain;
+pub(super) use index::AccountIndex;
+pub(super) use name::normalise_company;
+
+use self::index::{Key, phone_digits, postal_code};
+use super::draft::Draft;
+use super::ids::AccountId;
+use super::input::{AccountDef, AccountKind};
+use super::lead_fields::LeadFields;
+use super::policy::{AccountStep, TieBreak};
+use super::text;
+
+/// Accounts under one key of a similar name; a key with more says too little.
+const BLOCK: usize = 64;
+
+/// What the matching found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum AccountMatch {
+    Found(AccountId),
+    /// Similar, and not certain: the best of them.
+    Review(AccountId),
+    None,
+}
+
+/// Finds the account that a lead's own words match.
+pub(super) fn find(draft: &Draft<'_>, lead: &LeadFields) -> AccountMatch {
+    let name = lead.company.as_deref().map(normalise_company).unwrap_or_default();
+    for step in &draft.policy.accounts.steps {
+        let found = match step {
+            AccountStep::Domain => by_domain(draft, lead),
+            AccountStep::Name => by_name(draft, &name),
+            AccountStep::Fuzzy => by_similar_name(draft, lead, &name),
+        };
+        if found != AccountMatch::None {
+            return found;
+        }
+    }
+    AccountMatch::None
+}
+
+fn definition<'d>(draft: &'d Draft<'_>, id: &AccountId) -> Option<&'d AccountDef> {
+    draft.account(id)?.definition.as_ref()
+}
+
+fn by_domain(draft: &Draft<'_>, lead: &LeadFields) -> AccountMatch {
+    let index = &draft.index().accounts;
+    for host in domain::of_lead(lead, &draft.policy.accounts.free_mail) {
+        // An account that lists `acme.com` has `eu.acme.com` too, unless another lists that.
+        for domain in domain::with_parents(&host) {
+            let lists = |id: &&AccountId| {
+                let domains = definition(draft, id).map_or(&[][..], |account| &account.domains);
+                domains.iter().any(|own| domain::host(own).as_deref() == Some(domain))
+            };
+            let found: Vec<&AccountId> = index.under(Key::domain(domain)).filter(lists).collect();
+            if !found.is_empty() {
+                return best(draft, &found, true);
+            }
+        }
+    }
+    AccountMatch::None
+}
+
+fn by_name(draft: &Draft<'_>, name: &str) -> AccountMatch {
+    if name.is_empty() {
+        return AccountMatch::None;
+    }
+    let same = |id: &&AccountId| {
+        definition(draft, id).is_some_and(|account| normalise_company(&account.name) == name)
+    };
+    let index = &draft.index().accounts;
+    let found: Vec<&AccountId> = index.under(Key::name(name)).filter(same).collect();
+    best(draft, &found, true)
+}
+
+/// An account with a similar name.
+struct Similar<'a> {
+    id: &'a AccountId,
+    similarity: f64,
+    supported: bool,
+}
+
+fn by_similar_name(draft: &Draft<'_>, lead: &LeadFields, name: &str) -> AccountMatch {
+    if name.is_empty() {
+        return AccountMatch::None;
+    }
+    let policy = &draft.policy.accounts;
+    let rarity = |word: &str| draft.index().accounts.rarity(word);
+    let similar = |id| {
+        let account = definition(draft, id)?;
+        let similarity = name::similarity(name, &normalise_company(&account.name), &rarity);
+        let supported = supports(account, lead, &policy.free_mail);
+        (similarity >= policy.review_at).then_some(Similar { id, similarity, supported })
+    };
+    let all: Vec<Similar<'_>> = near(draft, lead, name).into_iter().filter_map(similar).collect();
+    let certain = |one: &&Similar<'_>| one.supported && one.similarity >= policy.match_at;
+    let top = all.iter().filter(certain).map(|one| one.similarity).fold(0.0, f64::max);
+    let leaders: Vec<&AccountId> =
+        all.iter().filter(certain).filter(|one| one.similarity >= top).map(|one| one.id).collect();
+    match best(draft, &leaders, false) {
+        AccountMatch::None => {
+            let closest = |a: &&Similar<'_>, b: &&Similar<'_>| {
+                a.similarity.total_cmp(&b.similarity).then(b.id.cmp(a.id))
+            };
+            let closest = all.iter().max_by(closest);
+            closest.map_or(AccountMatch::None, |one| AccountMatch::Review(one.id.clone()))
+        }
+        found => found,
+    }
+}
+
+/// The accounts that are worth a closer look, each once, by id.
+fn near<'d>(draft: &'d Draft<'_>, lead: &LeadFields, name: &str) -> Vec<&'d AccountId> {
+    let index = &draft.index().accounts;
+    let [front, back] = Key::edges(name);
+    let mut keys: Vec<Key> = vec![Key::name(name), front, back];
+    if let Some(code) = lead.postal_code.as_deref().and_then(postal_code) {
+        keys.extend(Key::edges_at(&code, name));
+    }
+    let phone = lead.phone.as_ref().and_then(|phone| phone_digits(phone.reveal()));
+    keys.extend(phone.as_deref().map(Key::phone));
+    let mut found: Vec<&AccountId> =
+        keys.into_iter().flat_map(|key| index.under_if_few(key, BLOCK)).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Whether another field says that it is this account: a domain, the phone, or the postal code within
+/// the same country.
+fn supports(account: &AccountDef, lead: &LeadFields, free_mail: &[String]) -> bool {
+    let hosts = domain::of_lead(lead, free_mail);
+    let own = |domain: &String| domain::host(domain);
+    let by_domain =
+        account.domains.iter().filter_map(own).any(|own| {
+            hosts.iter().any(|host| domain::with_parents(host).any(|domain| domain == own))
+        });
+    let digits = |phone: &Option<super::ids::Private>| {
+        phone.as_ref().and_then(|phone| phone_digits(phone.reveal()))
+    };
+    let code = |text: &Option<String>| text.as_deref().and_then(postal_code);
+    let same = |a: Option<String>, b: Option<String>| a.is_some() && a == b;
+    let normal = |country: &Option<String>| {
+        country.as_deref().map(|country| text::normalise(country).into_owned())
+    };
+    let (here, there) = (normal(&lead.country), normal(&account.country));
+    let abroad = here.is_some() && there.is_some() && here != there;
+    by_domain
+        || same(digits(&lead.phone), digits(&account.phone))
+        || !abroad && same(code(&lead.postal_code), code(&account.postal_code))
+}
+
+/// The first by the policy's tie-breaks. Two that these do not part are a matter for a person; the id
+/// parts any two, but is no evidence where the names only resemble each other.
+fn best(draft: &Draft<'_>, ids: &[&AccountId], by_id: bool) -> AccountMatch {
+    let breaks = &draft.policy.accounts.tie_breaks;
+    let mut ranked: Vec<(Vec<i64>, &AccountId)> = ids
+        .iter()
+        .map(|id| (breaks.iter().map(|one| rank(draft, id, *one)).collect(), *id))
+        .collect();
+    ranked.sort_unstable();
+    let parted = by_id && breaks.contains(&TieBreak::Id);
+    match ranked.as_slice() {
+        [] => AccountMatch::None,
+        [(first, id), (second, _), ..] if first == second && !parted => {
+            AccountMatch::Review((*id).clone())
+        }
+        [(_, id), ..] => AccountMatch::Found((*id).clone()),
+    }
+}
+
+/// The lower, the better.
+fn rank(draft: &Draft<'_>, id: &AccountId, tie_break: TieBreak) -> i64 {
+    let Some(account) = definition(draft, id) else { return i64::MAX };
+    match tie_break {
+        TieBreak::Customer => match account.kind {
+            AccountKind::Customer => 0,
+            AccountKind::Prospect => 1,
+            AccountKind::Partner => 2,
+            AccountKind::Former => 3,
+        },
+        TieBreak::OpenDeal => i64::from(!account.open_opportunity),
+        TieBreak::Hierarchy => above(draft, id).len() as i64,
+        TieBreak::Activity => account.last_activity_at.map_or(i64::MAX, |at| -at.0),
+        TieBreak::Id => 0,
+    }
+}
+
+/// The account and what lies above it, nearest first; the policy's depth ends it, and so does a circle.
+pub(super) fn above(draft: &Draft<'_>, id: &AccountId) -> Vec<AccountId> {
+    let mut chain: Vec<AccountId> = Vec::new();
+    let mut next = Some(id.clone());
+    while let Some(id) = next {
+        if chain.len() >= draft.policy.accounts.max_depth || chain.contains(&id) {
+            break;
+        }
+        next = definition(draft, &id).and_then(|account| account.parent_id.clone());
+        chain.push(id);
+    }
+    chain
+}
