@@ -9,6 +9,7 @@ use super::ids::{AccountId, LeadId, QueueId, RepId, TerritoryId};
 use super::owner;
 use super::published::{Arm, Candidate, Cause, Ineligible, Method, Outcome, Reason, Stage};
 use super::sla;
+use super::stand_in;
 use super::territory::{Condition, LeadView, Op, matching};
 use super::time::{Span, Timestamp};
 
@@ -189,7 +190,8 @@ fn territory(draft: &mut Draft<'_>, lead_id: &LeadId, lead: &LeadEntity) -> Verd
     let relax = draft.policy.skills.relax_after;
     let relaxed_at =
         Some(lead.lead_created_at + relax).filter(|at| relax > Span::ZERO && *at > draft.now());
-    Verdict {
+    let stage = verdict.stage;
+    let queued = Verdict {
         outcome: Outcome::Queued,
         queue_id: Some(draft.policy.catch_all.clone()),
         stage: Stage::CatchAll,
@@ -198,7 +200,8 @@ fn territory(draft: &mut Draft<'_>, lead_id: &LeadId, lead: &LeadEntity) -> Verd
         arm: None,
         propensity: None,
         ..verdict
-    }
+    };
+    stand_in::verdict(draft, lead, &id, &members, stage, &queued).unwrap_or(queued)
 }
 
 /// Of an empty choice: what would have to change for the rep who is nearest to taking the lead.

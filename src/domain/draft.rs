@@ -1,7 +1,9 @@
 //! One decision in the making: the domain as it is, under what this decision has already written.
 
+use std::cell::Cell;
 use std::sync::{Arc, LazyLock};
 
+use super::account_match::AccountMatch;
 use super::entity::{
     AccountEntity, DealEntity, DomainEntity, Entity, EntityKey, Kind, LeadEntity, LoadEntity,
     PolicyEntity, PoolEntity, RepEntity, StickyEntity, SweepEntity, TerritoryEntity,
@@ -27,6 +29,9 @@ pub(super) struct Draft<'a> {
     pub(super) tasks: Vec<Task>,
     /// The policy in force: what the domain has, else the built-in default.
     pub(super) policy: Arc<Policy>,
+    /// The account last looked for, by a hash of the words that it was looked for with: a decision
+    /// asks more than once.
+    pub(super) matched: Cell<Option<(u128, AccountMatch)>>,
 }
 
 /// What a decision comes to.
@@ -64,6 +69,7 @@ impl<'a> Draft<'a> {
             said: Vec::new(),
             tasks: Vec::new(),
             policy: BUILT_IN.clone(),
+            matched: Cell::new(None),
         };
         if let Some(version) = draft.policy_entity() {
             draft.policy = version.current.policy.clone();

@@ -210,7 +210,7 @@ impl LeadEntity {
         };
         match self.phase {
             Phase::Queued => !placement.final_queue,
-            Phase::Parked => matches!(placement.reason, Reason::Review | Reason::HeldForOwner),
+            Phase::Parked => matches!(placement.reason, Reason::Review | Reason::Held),
             _ => false,
         }
     }

@@ -24,6 +24,7 @@ mod reference;
 mod rotation;
 pub mod router;
 mod sla;
+mod stand_in;
 pub mod state;
 mod sweep;
 pub mod territory;

@@ -172,7 +172,11 @@ fn to_owner(
     let absent_only =
         reasons.iter().all(|one| matches!(one, Ineligible::Away | Ineligible::OutsideCalendar));
     let back_at = availability::next_chance(draft, rep_id, None);
-    for choice in &draft.policy.availability.owner {
+    let choices = match stage {
+        Stage::Sticky => &draft.policy.availability.sticky,
+        _ => &draft.policy.availability.account_owner,
+    };
+    for choice in choices {
         match choice {
             WhenUnavailable::NextStage => return None,
             WhenUnavailable::Cover => {
@@ -193,7 +197,7 @@ fn to_owner(
             }
             WhenUnavailable::Hold => {
                 if back_at.is_some() {
-                    let park = Verdict::park(stage, Reason::HeldForOwner);
+                    let park = Verdict::park(stage, Reason::Held);
                     return Some(Verdict { retry_at: back_at, ..park });
                 }
             }

@@ -226,10 +226,20 @@ pub enum WhenUnavailable {
     AssignAnyway,
 }
 
+impl WhenUnavailable {
+    /// What a stage that knows whose lead it is does, unless the policy says otherwise.
+    pub const OWNER: [WhenUnavailable; 3] =
+        [WhenUnavailable::Cover, WhenUnavailable::AssignAnyway, WhenUnavailable::NextStage];
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct AvailabilityPolicy {
-    /// For owner and sticky matches: tried in order.
-    pub owner: Vec<WhenUnavailable>,
+    /// For sticky matches, tried in order.
+    pub sticky: Vec<WhenUnavailable>,
+    /// For account owners.
+    pub account_owner: Vec<WhenUnavailable>,
+    /// For the members of a territory, when none may take the lead.
+    pub pool: Vec<WhenUnavailable>,
     /// `AssignAnyway` only if the absence ends within this span.
     pub assign_anyway_within: Span,
 }
@@ -281,11 +291,9 @@ impl Default for Policy {
             },
             accounts: AccountPolicy::default(),
             availability: AvailabilityPolicy {
-                owner: vec![
-                    WhenUnavailable::Cover,
-                    WhenUnavailable::AssignAnyway,
-                    WhenUnavailable::NextStage,
-                ],
+                sticky: WhenUnavailable::OWNER.to_vec(),
+                account_owner: WhenUnavailable::OWNER.to_vec(),
+                pool: vec![WhenUnavailable::NextStage],
                 assign_anyway_within: Span::from_secs(4 * 3_600),
             },
             skills: SkillsPolicy { relax_after: Span::ZERO },

@@ -67,7 +67,7 @@ names!(
         NoTerritory "no_territory", NoMember "no_member", MaxHops "max_hops",
         ManualQueue "manual_queue", TooOld "too_old",
         DoNotRoute "do_not_route", Locked "locked", Review "review", Enrichment "enrichment",
-        FetchNeeded "fetch_needed", HeldForOwner "held_for_owner",
+        FetchNeeded "fetch_needed", Held "held",
         Deleted "deleted", Merged "merged",
     }
 );

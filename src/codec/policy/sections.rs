@@ -222,18 +222,22 @@ fn read_reroute(root: &Table<'_>, default: &Reroute) -> Reroute {
 }
 
 fn read_availability(root: &Table<'_>, default: AvailabilityPolicy) -> AvailabilityPolicy {
-    let section = root.section("availability", &["owner", "assign_anyway_within_secs"]);
+    let keys = ["owner", "sticky", "account_owner", "pool", "assign_anyway_within_secs"];
+    let section = root.section("availability", &keys);
     let names = [
         ("hold", WhenUnavailable::Hold),
         ("cover", WhenUnavailable::Cover),
         ("next_stage", WhenUnavailable::NextStage),
         ("assign_anyway", WhenUnavailable::AssignAnyway),
     ];
-    let owner = section.item("owner").map(|item| {
-        item.one_or_list().iter().filter_map(|it| it.choice(&names)).collect::<Vec<_>>()
-    });
+    let owner = section.choices("owner", &names);
+    let of = |key: &str, default: Vec<WhenUnavailable>| {
+        section.choices(key, &names).or_else(|| owner.clone()).unwrap_or(default)
+    };
     AvailabilityPolicy {
-        owner: owner.unwrap_or(default.owner),
+        sticky: of("sticky", default.sticky),
+        account_owner: of("account_owner", default.account_owner),
+        pool: section.choices("pool", &names).unwrap_or(default.pool),
         assign_anyway_within: section.secs(
             "assign_anyway_within_secs",
             0,

@@ -121,7 +121,7 @@ fn reads_the_sections_that_have_no_default() {
     let cold = policy.sla.class("cold");
     assert_eq!(cold.steps[0].after, Span::from_secs(500));
     assert_eq!(cold.steps[2].action, SlaAction::Reassign);
-    assert_eq!(policy.availability.owner, vec![WhenUnavailable::Hold, WhenUnavailable::NextStage]);
+    assert_eq!(policy.availability.sticky, vec![WhenUnavailable::Hold, WhenUnavailable::NextStage]);
     assert_eq!(policy.hold.fields.len(), 2);
     assert!(policy.calendars.contains_key("berlin"));
 }

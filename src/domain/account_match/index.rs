@@ -107,6 +107,10 @@ fn keys(definition: &AccountDef) -> Vec<Key> {
 }
 
 impl AccountIndex {
+    pub(super) fn is_empty(&self) -> bool {
+        self.listings.is_empty()
+    }
+
     pub(in crate::domain) fn insert(&mut self, id: &Arc<str>, definition: &AccountDef) {
         let keys = keys(definition);
         if keys.is_empty() {

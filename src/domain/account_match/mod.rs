@@ -17,6 +17,7 @@ pub(super) use name::normalise_company;
 
 use self::index::{Key, phone_digits, postal_code};
 use super::draft::Draft;
+use super::hash;
 use super::ids::AccountId;
 use super::input::{AccountDef, AccountKind};
 use super::lead_fields::LeadFields;
@@ -37,6 +38,36 @@ pub(super) enum AccountMatch {
 
 /// Finds the account that a lead's own words match.
 pub(super) fn find(draft: &Draft<'_>, lead: &LeadFields) -> AccountMatch {
+    if draft.index().accounts.is_empty() {
+        return AccountMatch::None;
+    }
+    let words = words_of(lead);
+    let found = match draft.matched.take() {
+        Some((looked, found)) if looked == words => found,
+        _ => look(draft, lead),
+    };
+    draft.matched.set(Some((words, found.clone())));
+    found
+}
+
+/// All that the matching goes by.
+fn words_of(lead: &LeadFields) -> u128 {
+    let private = |text: &Option<super::ids::Private>| {
+        text.as_ref().map_or("", super::ids::Private::reveal).to_owned()
+    };
+    let plain = |text: &Option<String>| text.clone().unwrap_or_default();
+    let words = [
+        plain(&lead.company),
+        plain(&lead.website),
+        plain(&lead.postal_code),
+        plain(&lead.country),
+        private(&lead.email),
+        private(&lead.phone),
+    ];
+    hash::sip128(hash::FIXED, words.join("\0").as_bytes())
+}
+
+fn look(draft: &Draft<'_>, lead: &LeadFields) -> AccountMatch {
     let name = lead.company.as_deref().map(normalise_company).unwrap_or_default();
     for step in &draft.policy.accounts.steps {
         let found = match step {
