@@ -3,6 +3,7 @@
 #[cfg(feature = "edge")]
 mod ingest;
 mod malformed;
+mod properties;
 #[cfg(feature = "registry")]
 mod registry;
 mod scenario;
