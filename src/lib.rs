@@ -9,6 +9,7 @@ pub mod demo;
 pub mod domain;
 pub mod embedded;
 pub mod engine;
+pub mod evaluate;
 pub mod ingest;
 #[cfg(feature = "kafka")]
 pub mod kafka;

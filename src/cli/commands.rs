@@ -6,9 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::demo;
-use super::ingest;
 use super::pipe::{PolicyFile, pipe};
+use super::{backtest, demo, ingest, lift};
 #[cfg(feature = "kafka")]
 use super::{bench, run, topics, verify};
 use crate::runtime::run::Exit;
@@ -33,6 +32,10 @@ enum Command {
     },
     /// What bridges write about Salesforce, to canonical events.
     Ingest(ingest::Args),
+    /// What would another policy have won? Replays a recording under it.
+    Backtest(backtest::command::Args),
+    /// What does choosing by win rate win? Compares the arms of the experiment that runs.
+    Lift(lift::Args),
     /// Runs the service.
     #[cfg(feature = "kafka")]
     Run(run::Args),
@@ -69,6 +72,8 @@ fn dispatch(command: Command) -> Exit {
             Err(exit) => exit,
         },
         Command::Ingest(args) => ingest::main(&args),
+        Command::Backtest(args) => backtest::command::main(&args),
+        Command::Lift(args) => lift::main(&args),
         #[cfg(feature = "kafka")]
         Command::Run(args) => run::main(&args),
         #[cfg(feature = "kafka")]
@@ -93,7 +98,7 @@ fn run_pipe(policy: Option<PolicyFile>) -> Exit {
     }
 }
 
-fn read_policy(path: &Path) -> Result<PolicyFile, Exit> {
+pub(in crate::cli) fn read_policy(path: &Path) -> Result<PolicyFile, Exit> {
     let name = path.display();
     let text = std::fs::read_to_string(path).map_err(|fault| {
         eprintln!("lead-router: failed to read {name}: {fault}");

@@ -1,5 +1,6 @@
 //! The commands: one file each, and the line that dispatches them.
 
+pub mod backtest;
 #[cfg(feature = "kafka")]
 mod bench;
 #[cfg(feature = "edge")]
@@ -8,6 +9,8 @@ mod commands;
 mod demo;
 #[cfg(feature = "edge")]
 pub mod ingest;
+#[cfg(feature = "edge")]
+mod lift;
 pub mod pipe;
 #[cfg(feature = "kafka")]
 mod run;

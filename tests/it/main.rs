@@ -1,5 +1,6 @@
 //! The tests of the pure layers and of the embedded log, in one binary; a real broker is in `tests/live`.
 
+mod backtest;
 #[cfg(feature = "edge")]
 mod ingest;
 mod malformed;

@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ingest", &["domain", "codec"]),
     ("embedded", &["domain", "engine"]),
     ("verify", &["domain", "codec", "engine"]),
+    ("evaluate", &["domain", "codec", "engine"]),
     ("config", &["domain"]),
     ("registry", &["domain", "codec", "config"]),
     ("telemetry", &["domain", "engine", "codec"]),

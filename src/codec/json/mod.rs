@@ -4,6 +4,7 @@
 //! not known. Writing: times are milliseconds, what is not known is left out. Reading what was written
 //! gives the same again.
 
+mod assigned;
 mod cursor;
 mod deal;
 mod lead;
@@ -20,6 +21,7 @@ mod tests;
 
 use serde_json::Value;
 
+pub use assigned::read_assigned;
 pub(super) use cursor::{Context, MAX_TEXT_BYTES, Path, country};
 pub(super) use lead::MAX_EMPLOYEES;
 pub use names::Named;

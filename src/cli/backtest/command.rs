@@ -1,0 +1,222 @@
+//! The command: what it takes, how it tells, where it writes.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::csv::{Export, Mapping};
+use super::drive::{JsonLines, Plan, run};
+use super::{page, text};
+use crate::cli::commands::read_policy;
+use crate::evaluate::report::Report;
+use crate::runtime::run::Exit;
+
+const EXAMPLES: &str = "\
+Examples:
+  # A recording is what went into the router and what came out of it, as JSON lines, in one file or two:
+  lead-router pipe --policy live.toml < events.jsonl > decisions.jsonl
+  lead-router backtest --policy new.toml --recorded-policy live.toml events.jsonl decisions.jsonl
+
+  # A page for people, numbers for machines:
+  lead-router backtest --policy new.toml --html report.html --json report.json recording.jsonl
+
+  # Does the engine decide again what it decided live? Try the policy that was live:
+  lead-router backtest --policy live.toml --recorded-policy live.toml recording.jsonl
+
+  # Years of leads from a CRM export, no decisions recorded (read docs/backtest.md first):
+  lead-router backtest --policy new.toml --csv leads.csv --mapping mapping.toml
+
+docs/backtest.md says what is estimated, how, and what it cannot tell.";
+
+/// Replays a recording through the routing engine under another policy: what it would have won, with 95 %
+/// intervals; which leads would have gone elsewhere, to whom, why; load by rep; SLA steps.
+///
+/// The recording is replayed as it was, too, and every decision compared with the recorded one.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct Args {
+    /// The policy to try (TOML).
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// The policy file that the recording was made with; not needed where the recording has its
+    /// policy-changed events, or was made under the built-in policy.
+    #[arg(long, value_name = "FILE")]
+    recorded_policy: Option<PathBuf>,
+    /// JSON lines as `pipe` reads and writes them; `-` or nothing = standard input.
+    #[arg(value_name = "RECORDING")]
+    recordings: Vec<PathBuf>,
+    /// No decisions are recorded: tell who had a lead by its owner and its deals, and estimate the chances.
+    #[arg(long)]
+    history: bool,
+    /// A CRM export, one lead a row, in place of a recording.
+    #[arg(long, value_name = "FILE", requires = "mapping", conflicts_with = "recordings")]
+    csv: Option<PathBuf>,
+    /// Which column of the export is what (TOML).
+    #[arg(long, value_name = "FILE", requires = "csv")]
+    mapping: Option<PathBuf>,
+    /// What goes to standard output.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+    /// Write the numbers as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write a page with charts: one file that needs nothing else.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(in crate::cli) enum Output {
+    Text,
+    Json,
+}
+
+pub(in crate::cli) fn main(args: &Args) -> Exit {
+    match backtest(args) {
+        Ok(()) => Exit::Clean,
+        Err(exit) => exit,
+    }
+}
+
+fn backtest(args: &Args) -> Result<(), Exit> {
+    let policy = read_policy(&args.policy)?;
+    let recorded = args.recorded_policy.as_deref().map(read_policy).transpose()?;
+    let is_history = args.history || args.csv.is_some();
+    let plan = Plan { policy, recorded, is_history, keeps_odds: false };
+    let failed = |fault: io::Error| told(&format!("failed to read the recording: {fault}"));
+    let (report, _) = match (&args.csv, &args.mapping) {
+        (Some(csv), Some(mapping)) => {
+            let export = export(csv, mapping)?;
+            run(plan, export).map_err(failed)?
+        }
+        _ => {
+            let (input, size) = open(&args.recordings)?;
+            let mut progress = Progress::new(size);
+            let lines = JsonLines::new(input, move |lines, bytes| progress.tell(lines, bytes));
+            run(plan, lines).map_err(failed)?
+        }
+    };
+    Progress::clear();
+    if !is_history && report.agreement.is_none() {
+        let why = "no decisions are recorded: add the lead-assigned lines that pipe or the topic gave, \
+                   or say --history to have the chances estimated";
+        eprintln!("lead-router: {why}");
+        return Err(Exit::Config);
+    }
+    write(args, &report)
+}
+
+fn write(args: &Args, report: &Report) -> Result<(), Exit> {
+    let json = || serde_json::to_string_pretty(report).map(|text| text + "\n");
+    let json = json().map_err(|fault| told(&format!("failed to write the report: {fault}")))?;
+    if let Some(path) = &args.json {
+        save(path, &json)?;
+    }
+    if let Some(path) = &args.html {
+        let name = args.policy.file_name().map(|name| name.to_string_lossy().into_owned());
+        let title = format!("Backtest of {}", name.unwrap_or_default());
+        save(path, &page::page(report, &title))?;
+    }
+    print(&match args.output {
+        Output::Text => text::backtest(report),
+        Output::Json => json,
+    })
+}
+
+/// Writes to standard output; whoever has stopped reading has read enough.
+pub(in crate::cli) fn print(text: &str) -> Result<(), Exit> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(fault) if fault.kind() != io::ErrorKind::BrokenPipe => {
+            Err(told(&format!("failed to write the report: {fault}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn save(path: &Path, text: &str) -> Result<(), Exit> {
+    let failed = |fault| told(&format!("failed to write {}: {fault}", path.display()));
+    fs::write(path, text).map_err(failed)
+}
+
+fn told(why: &str) -> Exit {
+    eprintln!("lead-router: {why}");
+    Exit::Temporary
+}
+
+fn export(csv: &Path, mapping: &Path) -> Result<Export, Exit> {
+    let read = |path: &Path| {
+        fs::read_to_string(path).map_err(|fault| {
+            eprintln!("lead-router: failed to read {}: {fault}", path.display());
+            Exit::Config
+        })
+    };
+    let faults = |name: &Path, faults: Vec<String>| {
+        faults.iter().for_each(|fault| eprintln!("{}: {fault}", name.display()));
+        Exit::Config
+    };
+    let columns = Mapping::parse(&read(mapping)?).map_err(|found| faults(mapping, found))?;
+    Export::read(read(csv)?.as_bytes(), &columns).map_err(|found| faults(csv, found))
+}
+
+type Input = Box<dyn BufRead + Send>;
+
+/// The recordings one after the other, and how many bytes they have where that is known.
+pub(in crate::cli) fn open(paths: &[PathBuf]) -> Result<(Input, Option<u64>), Exit> {
+    let mut input: Box<dyn Read + Send> = Box::new(io::empty());
+    let mut size = Some(0);
+    let stdin = [PathBuf::from("-")];
+    for path in if paths.is_empty() { &stdin } else { paths } {
+        if path.as_os_str() == "-" {
+            input = Box::new(input.chain(io::stdin()));
+            size = None;
+            continue;
+        }
+        let file = File::open(path).map_err(|fault| {
+            eprintln!("lead-router: failed to read {}: {fault}", path.display());
+            Exit::Config
+        })?;
+        let length = file.metadata().ok().map(|it| it.len());
+        size = size.zip(length).map(|(sum, length)| sum + length);
+        // A file without a last line break must not run into the next one.
+        input = Box::new(input.chain(file).chain(&b"\n"[..]));
+    }
+    Ok((Box::new(BufReader::with_capacity(1 << 20, input)), size.filter(|size| *size > 0)))
+}
+
+/// Tells on standard error how far it is: one line that changes on a terminal, else a line now and then.
+pub(in crate::cli) struct Progress {
+    size: Option<u64>,
+    started: Instant,
+    told: Instant,
+    terminal: bool,
+}
+
+impl Progress {
+    pub(in crate::cli) fn new(size: Option<u64>) -> Progress {
+        let now = Instant::now();
+        Progress { size, started: now, told: now, terminal: io::stderr().is_terminal() }
+    }
+
+    pub(in crate::cli) fn tell(&mut self, lines: u64, bytes: u64) {
+        let every = if self.terminal { Duration::from_millis(200) } else { Duration::from_secs(5) };
+        if self.told.elapsed() < every {
+            return;
+        }
+        self.told = Instant::now();
+        let rate = lines as f64 / self.started.elapsed().as_secs_f64();
+        let share = self.size.map(|size| format!("{:.0} %, ", bytes as f64 / size as f64 * 100.0));
+        let text = format!("{}{lines} lines, {rate:.0} a second", share.unwrap_or_default());
+        if self.terminal {
+            eprint!("\r\x1b[K{text}");
+        } else {
+            eprintln!("{text}");
+        }
+    }
+
+    pub(in crate::cli) fn clear() {
+        if io::stderr().is_terminal() {
+            eprint!("\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! `lead-router backtest`: what would another policy have won?
+//!
+//! `lines` and `csv` read what was recorded, `drive` runs the two replays on threads, `text` and `page` tell
+//! what was found; the numbers are of `evaluate`.
+
+#[cfg(feature = "edge")]
+pub(in crate::cli) mod command;
+#[cfg(feature = "edge")]
+mod csv;
+pub mod drive;
+pub mod lines;
+pub mod page;
+pub mod text;

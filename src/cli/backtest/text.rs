@@ -1,0 +1,225 @@
+//! The terminal's tables.
+
+use std::fmt::{self, Write};
+
+use crate::evaluate::lift::{ArmShown, LiftReport};
+use crate::evaluate::report::Report;
+use crate::evaluate::stats::Interval;
+use crate::evaluate::warnings::Warning;
+
+/// Rows of a table that a terminal shows.
+const ROWS: usize = 12;
+
+pub fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+/// A rate with its interval.
+pub fn rate(it: &Interval) -> String {
+    format!("{} ({} to {})", percent(it.estimate), percent(it.low), percent(it.high))
+}
+
+/// A difference of rates with its interval, in points.
+pub fn points(it: &Interval) -> String {
+    let point = |value: f64| format!("{:+.1}", value * 100.0);
+    format!("{} points ({} to {})", point(it.estimate), point(it.low), point(it.high))
+}
+
+/// An amount with its interval.
+pub fn money(it: &Interval) -> String {
+    format!("{:.0} ({:.0} to {:.0})", it.estimate, it.low, it.high)
+}
+
+/// One sentence: what the interval of the lift allows one to say.
+pub fn verdict(lift: &Interval) -> &'static str {
+    if lift.low > 0.0 {
+        "The new policy wins more."
+    } else if lift.high < 0.0 {
+        "The new policy wins less."
+    } else {
+        "No difference is shown: the interval contains zero."
+    }
+}
+
+pub fn backtest(report: &Report) -> String {
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = write_backtest(report, &mut out);
+    out
+}
+
+fn write_backtest(report: &Report, out: &mut String) -> fmt::Result {
+    let read = &report.read;
+    writeln!(
+        out,
+        "{} leads, {} deals, {} recorded decisions; {} to {}",
+        read.leads,
+        read.deals,
+        read.decisions,
+        read.from.as_deref().unwrap_or("–"),
+        read.to.as_deref().unwrap_or("–")
+    )?;
+    if read.unusable > 0 {
+        writeln!(out, "{} lines could not be used:", read.unusable)?;
+        read.faults.iter().try_for_each(|fault| writeln!(out, "  {fault}"))?;
+    }
+    match &report.agreement {
+        Some(it) => {
+            writeln!(
+                out,
+                "replay of the recorded policy: {} of {} decisions the same, {} in every field; {} \
+                 missing, {} added",
+                it.same_choice, it.recorded, it.same_in_full, it.missing, it.added
+            )?;
+            it.differences.iter().try_for_each(|text| writeln!(out, "  {text}"))?;
+        }
+        None => writeln!(out, "no decisions are recorded; chances are estimated")?,
+    }
+    let basis = &report.basis;
+    writeln!(
+        out,
+        "basis: {} leads decided until {}, {:.0} days before the end ({} of deals close by then); {} \
+         still open\n",
+        basis.mature,
+        basis.decided_until.get(..10).unwrap_or_default(),
+        basis.horizon_days,
+        percent(basis.covered),
+        basis.open
+    )?;
+    if let Some(wins) = &report.wins {
+        writeln!(out, "win rate, with its 95 % interval")?;
+        writeln!(out, "  {:<34} {}", "recorded policy", rate(&wins.recorded))?;
+        if let Some(control) = &report.control {
+            writeln!(out, "  {:<34} {}", "its control arm (rotation)", rate(control))?;
+        }
+        writeln!(out, "  {:<34} {}", "new policy, doubly robust", rate(&wins.doubly_robust))?;
+        let weighted = rate(&wins.self_normalised);
+        writeln!(out, "  {:<34} {weighted}", "new policy, self-normalised IPS")?;
+        writeln!(out, "  {:<34} {}", "lift, doubly robust", points(&wins.lift))?;
+        writeln!(
+            out,
+            "  {:<34} {}",
+            "lift, self-normalised IPS",
+            points(&wins.lift_self_normalised)
+        )?;
+        writeln!(
+            out,
+            "  {:<34} {} closed leads say as much as {:.0} of equal weight",
+            "effective sample size", wins.closed, wins.effective
+        )?;
+        writeln!(out, "  {}", verdict(&wins.lift))?;
+    }
+    if let Some(amount) = &report.amount {
+        writeln!(out, "\nwon amount a lead {}", report.currency)?;
+        writeln!(out, "  {:<34} {}", "recorded policy", money(&amount.recorded))?;
+        writeln!(out, "  {:<34} {}", "new policy, doubly robust", money(&amount.doubly_robust))?;
+        writeln!(out, "  {:<34} {}", "lift, doubly robust", money(&amount.lift))?;
+    }
+    rest(report, out)?;
+    warnings(&report.warnings, out)
+}
+
+fn rest(report: &Report, out: &mut String) -> fmt::Result {
+    let moved = &report.moved;
+    let share = moved.moved as f64 / moved.leads.max(1) as f64;
+    writeln!(out, "\nmoved: {} of {} leads ({})", moved.moved, moved.leads, percent(share))?;
+    for it in moved.by_reason.iter().take(ROWS) {
+        writeln!(out, "  {:>8}  {:<10} {} → {}", it.leads, it.why, it.recorded, it.tried)?;
+    }
+    for it in moved.pairs.iter().take(5) {
+        writeln!(out, "  {:>8}  {} → {}", it.leads, it.from, it.to)?;
+    }
+    writeln!(out, "\n{:<24} {:>10} {:>10} {:>8}", "load by rep", "recorded", "new", "change")?;
+    for it in report.load.iter().take(ROWS) {
+        let change = it.tried as i64 - it.recorded as i64;
+        writeln!(out, "  {:<22} {:>10} {:>10} {change:>+8}", it.rep_id, it.recorded, it.tried)?;
+    }
+    if report.load.len() > ROWS {
+        writeln!(out, "  … and {} more (--json or --html has all)", report.load.len() - ROWS)?;
+    }
+    let sla = &report.sla;
+    writeln!(out, "\n{:<24} {:>10} {:>10} {:>10}", "SLA steps", "recorded", "replayed", "new")?;
+    let steps = [
+        ("remind", sla.recorded.remind, sla.replayed.remind, sla.tried.remind),
+        ("escalate", sla.recorded.escalate, sla.replayed.escalate, sla.tried.escalate),
+        ("reassign", sla.recorded.reassign, sla.replayed.reassign, sla.tried.reassign),
+    ];
+    for (name, recorded, replayed, tried) in steps {
+        writeln!(out, "  {name:<22} {recorded:>10} {replayed:>10} {tried:>10}")?;
+    }
+    let calibration = &report.calibration;
+    if calibration.leads > 0 {
+        writeln!(
+            out,
+            "\ncalibration error {:.3} over {} closed leads (what the model said before the deal closed)",
+            calibration.error, calibration.leads
+        )?;
+    }
+    Ok(())
+}
+
+fn warnings(warnings: &[Warning], out: &mut String) -> fmt::Result {
+    for warning in warnings {
+        writeln!(out, "\nwarning ({}): {}", warning.kind, warning.text)?;
+    }
+    Ok(())
+}
+
+pub fn lift(report: &LiftReport) -> String {
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = write_lift(report, &mut out);
+    out
+}
+
+fn write_lift(report: &LiftReport, out: &mut String) -> fmt::Result {
+    writeln!(
+        out,
+        "{} leads of an experiment, decided until {} ({:.0} days before the end; {} of deals close by \
+         then)\n",
+        report.read.leads,
+        report.decided_until.get(..10).unwrap_or_default(),
+        report.horizon_days,
+        percent(report.covered)
+    )?;
+    writeln!(
+        out,
+        "{:<12} {:>9} {:>11} {:>8} {:>8} {:>8}   win rate, with its 95 % interval",
+        "arm", "leads", "too recent", "open", "closed", "won"
+    )?;
+    let mut row = |name: &str, it: &ArmShown| {
+        let rate = rate(&it.rate);
+        writeln!(
+            out,
+            "{name:<12} {:>9} {:>11} {:>8} {:>8} {:>8}   {rate}",
+            it.leads, it.too_recent, it.open, it.closed, it.won
+        )
+    };
+    row("treatment", &report.treatment)?;
+    row("control", &report.control)?;
+    if let Some(difference) = &report.difference {
+        writeln!(out, "\ndifference               {}   (Newcombe 1998)", points(difference))?;
+    }
+    if let Some(robust) = &report.doubly_robust {
+        let effective = report.effective;
+        writeln!(
+            out,
+            "doubly robust            {}   (all leads; effective sample size {effective:.0})",
+            points(robust)
+        )?;
+    }
+    let needed = &report.needed;
+    let closed = report.control.closed;
+    if let Some(control) = needed.control {
+        writeln!(
+            out,
+            "\nto find a difference of {:.1} points (80 % power, 5 % level): {control} closed control \
+             leads; there are {closed}",
+            needed.difference * 100.0
+        )?;
+    }
+    if let Some(control) = needed.control_as_seen {
+        writeln!(out, "to find the difference seen, if it is the true one: {control}")?;
+    }
+    warnings(&report.warnings, out)
+}

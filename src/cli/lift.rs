@@ -1,0 +1,76 @@
+//! `lead-router lift`: the experiment that runs, read from its record.
+
+use std::path::PathBuf;
+
+use super::backtest::command::{Output, Progress, open, print};
+use super::backtest::drive::{JsonLines, Source};
+use super::backtest::text;
+use crate::evaluate::lift::Lift;
+use crate::runtime::run::Exit;
+
+const EXAMPLES: &str = "\
+Examples:
+  # What went in and what came out, in one file or several:
+  lead-router lift events.jsonl decisions.jsonl
+
+  # How many closed control leads would a difference of one point take?
+  lead-router lift --detect 0.01 recording.jsonl
+
+The control arm is [choice] control_share of the policy: leads held out to plain rotation.";
+
+/// Compares the leads that were chosen for by win rate with those held out to plain rotation: the difference
+/// in win rate with its 95 % interval, by the arm that each lead was assigned to, whoever closed it; open
+/// deals are censored; and how many closed leads a difference would take.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// JSON lines as `pipe` reads and writes them, with the lead-assigned and the opportunity-closed
+    /// records; `-` or nothing = standard input.
+    #[arg(value_name = "RECORDING")]
+    recordings: Vec<PathBuf>,
+    /// The difference in win rate that would matter, for the sample that it takes.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.02, value_parser = share)]
+    detect: f64,
+    /// What goes to standard output.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "must be a number".to_owned())?;
+    if value > 0.0 && value < 1.0 { Ok(value) } else { Err("must be between 0 and 1".to_owned()) }
+}
+
+pub(super) fn main(args: &Args) -> Exit {
+    match lift(args) {
+        Ok(()) => Exit::Clean,
+        Err(exit) => exit,
+    }
+}
+
+fn lift(args: &Args) -> Result<(), Exit> {
+    let (input, size) = open(&args.recordings)?;
+    let mut progress = Progress::new(size);
+    let mut lines = JsonLines::new(input, move |lines, bytes| progress.tell(lines, bytes));
+    let mut lift = Lift::default();
+    let failed = |why: String| {
+        eprintln!("lead-router: {why}");
+        Exit::Temporary
+    };
+    loop {
+        match lines.next() {
+            Ok(Some(heard)) => lift.take(&heard),
+            Ok(None) => break,
+            Err(fault) => return Err(failed(format!("failed to read the recording: {fault}"))),
+        }
+    }
+    Progress::clear();
+    let report = lift.finish(lines.read(), args.detect);
+    print(&match args.output {
+        Output::Text => text::lift(&report),
+        Output::Json => {
+            let text = serde_json::to_string_pretty(&report);
+            text.map_err(|fault| failed(format!("failed to write the report: {fault}")))? + "\n"
+        }
+    })
+}

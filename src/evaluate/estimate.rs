@@ -1,0 +1,292 @@
+//! What another policy would have won, from leads that a recorded policy gave out.
+//!
+//! *Trial*: a lead of which is known who had it and with what chance. *Weight*: the chance of that rep
+//! under the policy to be judged, over the chance recorded. Two estimators go side by side:
+//!
+//! - self-normalised inverse propensity (Swaminathan and Joachims 2015): the weighted mean of what
+//!   happened; it trusts the recorded chances alone;
+//! - doubly robust (Dudík, Langford and Li 2011): what the model expects, put right by the weighted mean
+//!   of what it got wrong; right if either the chances or the model are, and steadier. The model has only
+//!   seen deals that closed before the lead was decided.
+//!
+//! Each lead's influence on an estimate is known, so its variance is, and that of a difference too: the
+//! new policy and the recorded one are compared on the same leads. Leads of the two arms were given out
+//! with different chances; each arm estimates on its own, and counts by what it can tell (Agarwal,
+//! Basu, Schnabel and Joachims 2017).
+
+use super::cohort::{Cohort, Course};
+use super::stats::{Interval, effective, student_95};
+use crate::domain::published::Arm;
+
+/// A lead, who had it, and how it ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trial {
+    pub course: Course,
+    /// The arm of the recorded decision; None = no experiment ran.
+    pub arm: Option<Arm>,
+    /// The chance of the rep who had it: recorded, and under the policy to be judged.
+    pub logged: f64,
+    pub target: f64,
+    /// Σ target² / logged over the reps: how far the two policies are apart here.
+    pub cost: f64,
+    /// How much of the target's chance is on reps who could have had the lead.
+    pub overlap: f64,
+    /// What the model expects of the rep who had it, and under the policy to be judged.
+    pub modelled: f64,
+    pub expected: f64,
+    /// What it brought: 1 or 0 of a win, or an amount. Of an open deal it is not looked at.
+    pub reward: f64,
+    /// Leads of one account go together.
+    pub cluster: u64,
+}
+
+/// What comes out, each with its 95 % interval.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Estimates {
+    /// The recorded policy: what happened.
+    pub recorded: Interval,
+    pub doubly_robust: Interval,
+    pub self_normalised: Interval,
+    /// New policy less recorded one.
+    pub lift: Interval,
+    pub lift_self_normalised: Interval,
+    /// Leads that the estimates rest on, and how many of equal weight would say as much.
+    pub closed: usize,
+    pub effective: f64,
+    /// The largest share of the whole weight that one lead has.
+    pub heaviest: f64,
+    /// Share of the leads that had time to close of which the log can tell.
+    pub comparable: f64,
+    /// Leads of an arm that was left out for want of overlap.
+    pub arms_left_out: usize,
+    /// The intervals allow for chances that are wrong by this factor; 1 = they are recorded.
+    pub gamma: f64,
+}
+
+/// Below this share of the target's chance on reps who could have had it, a lead tells nothing.
+const OVERLAP_MIN: f64 = 0.999;
+/// An arm with a smaller share of comparable leads is left out where the other one tells enough.
+const COMPARABLE_MIN: f64 = 0.95;
+/// Enough: this share of what the arm to be left out would tell.
+const ENOUGH: f64 = 0.2;
+
+/// The leads of a comparison.
+struct Arms {
+    used: Vec<usize>,
+    /// Share of each lead's arm in the estimate, over its share in the leads; 0 = only what happened to it
+    /// counts, for its arm cannot tell of the new policy.
+    scale: Vec<f64>,
+    left_out: usize,
+}
+
+/// Judges the new policy by the trials that have had time to close. None = none of them tells anything.
+pub fn estimate(trials: &[Trial], cohort: &Cohort, gamma: f64) -> Option<Estimates> {
+    estimate_against(trials, cohort, gamma, None)
+}
+
+/// The same against what happened in one arm alone, where one is named.
+pub fn estimate_against(
+    trials: &[Trial],
+    cohort: &Cohort,
+    gamma: f64,
+    baseline: Option<Arm>,
+) -> Option<Estimates> {
+    let mature: Vec<usize> = indexes(trials, |trial| cohort.has(&trial.course));
+    let arms = arms(trials, &mature)?;
+    let used: Vec<&Trial> = arms.used.iter().filter_map(|at| trials.get(*at)).collect();
+    let stands: Vec<f64> = used.iter().map(|trial| cohort.weight(&trial.course)).collect();
+    let closed = stands.iter().filter(|weight| **weight > 0.0).count();
+    if closed < 2 {
+        return None;
+    }
+    let sample = Sample { trials: used, stands, scale: arms.scale };
+    let recorded = sample.recorded(baseline);
+    let robust = sample.doubly_robust();
+    let weighted = sample.self_normalised();
+    let weights: Vec<f64> = sample.weights().collect();
+    let effective = effective(weights.iter().copied());
+    let total: f64 = weights.iter().sum();
+    let spread = Spread { sample: &sample, gamma, freedom: effective - 1.0 };
+    Some(Estimates {
+        recorded: Spread { gamma: 1.0, freedom: closed as f64 - 1.0, ..spread }.of(&recorded, None),
+        doubly_robust: spread.of(&robust, None),
+        self_normalised: spread.of(&weighted, None),
+        lift: spread.of(&robust, Some(&recorded)),
+        lift_self_normalised: spread.of(&weighted, Some(&recorded)),
+        closed,
+        effective,
+        heaviest: weights.iter().copied().fold(0.0, f64::max) / total.max(f64::MIN_POSITIVE),
+        comparable: sample.trials.len() as f64 / mature.len().max(1) as f64,
+        arms_left_out: arms.left_out,
+        gamma,
+    })
+}
+
+fn indexes(trials: &[Trial], keep: impl Fn(&Trial) -> bool) -> Vec<usize> {
+    trials.iter().enumerate().filter(|(_, trial)| keep(trial)).map(|(at, _)| at).collect()
+}
+
+/// Which arms tell, and how much each counts: by the leads that it has, over how far apart its chances
+/// are from the target's. The outcomes have no say in it.
+fn arms(trials: &[Trial], mature: &[usize]) -> Option<Arms> {
+    struct Told {
+        arm: Option<Arm>,
+        used: Vec<usize>,
+        share: f64,
+        tells: f64,
+    }
+    let mut told = Vec::new();
+    for arm in [None, Some(Arm::Treatment), Some(Arm::Control)] {
+        let own = mature.iter().copied().filter(|at| trials[*at].arm == arm);
+        let own: Vec<usize> = own.collect();
+        let tells = |at: &usize| trials[*at].overlap >= OVERLAP_MIN && trials[*at].logged > 0.0;
+        let used: Vec<usize> = own.iter().copied().filter(tells).collect();
+        if used.is_empty() {
+            continue;
+        }
+        let cost: f64 = used.iter().map(|at| trials[*at].cost).sum();
+        let share = used.len() as f64 / own.len() as f64;
+        let n = used.len() as f64;
+        told.push(Told { arm, tells: n * n / cost.max(f64::MIN_POSITIVE), share, used });
+    }
+    let most = told.iter().map(|arm| arm.tells).fold(0.0, f64::max);
+    let whole = |arm: &Told| arm.share >= COMPARABLE_MIN;
+    // Leads are in an arm by chance: one that is left out is of the same kind as the others, so what
+    // happened in it still counts for the recorded policy.
+    let mut silent: Vec<usize> = Vec::new();
+    if told.iter().any(|arm| whole(arm) && arm.tells >= ENOUGH * most) {
+        let out = |at: &usize| told.iter().any(|arm| !whole(arm) && arm.arm == trials[*at].arm);
+        silent = mature.iter().copied().filter(out).collect();
+        told.retain(whole);
+    }
+    let tells: f64 = told.iter().map(|arm| arm.tells).sum();
+    let leads = told.iter().map(|arm| arm.used.len()).sum::<usize>() + silent.len();
+    let left_out = silent.len();
+    let mut scaled: Vec<(usize, f64)> = silent.into_iter().map(|at| (at, 0.0)).collect();
+    for arm in &told {
+        let scale = (arm.tells / tells) * leads as f64 / arm.used.len() as f64;
+        scaled.extend(arm.used.iter().map(|at| (*at, scale)));
+    }
+    scaled.sort_by_key(|(at, _)| *at);
+    let (used, scale) = scaled.into_iter().unzip();
+    (tells > 0.0).then_some(Arms { used, scale, left_out })
+}
+
+/// A mean and what each lead does to it.
+struct Estimate {
+    mean: f64,
+    influence: Vec<f64>,
+    /// Per lead: its share in the mean and what it says there, for the allowance on the chances.
+    said: Vec<(f64, f64)>,
+    base: f64,
+}
+
+struct Sample<'a> {
+    trials: Vec<&'a Trial>,
+    stands: Vec<f64>,
+    scale: Vec<f64>,
+}
+
+impl Sample<'_> {
+    fn each(&self) -> impl Iterator<Item = (&Trial, f64, f64)> {
+        let both = self.stands.iter().copied().zip(self.scale.iter().copied());
+        self.trials.iter().zip(both).map(|(trial, (stands, scale))| (*trial, stands, scale))
+    }
+
+    /// The weight of each lead's outcome.
+    fn weights(&self) -> impl Iterator<Item = f64> {
+        self.each().map(|(trial, stands, scale)| match stands * scale {
+            0.0 => 0.0,
+            counts => counts * trial.target / trial.logged,
+        })
+    }
+
+    /// The weighted mean of a value, with each lead's influence on it.
+    fn mean(&self, weights: &[f64], value: impl Fn(&Trial) -> f64) -> Estimate {
+        let total: f64 = weights.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+        let pairs = self.trials.iter().zip(weights);
+        let said: Vec<(f64, f64)> = pairs.map(|(trial, weight)| (*weight, value(trial))).collect();
+        let mean = said.iter().map(|(weight, value)| weight * value).sum::<f64>() / total;
+        let n = self.trials.len() as f64;
+        let influence = said.iter().map(|(weight, value)| weight * (value - mean) / total * n);
+        Estimate { mean, influence: influence.collect(), said, base: 0.0 }
+    }
+
+    fn recorded(&self, arm: Option<Arm>) -> Estimate {
+        let counts = |trial: &Trial| arm.is_none() || trial.arm == arm;
+        let each = self.trials.iter().zip(&self.stands);
+        let stands = each.map(|(trial, stands)| if counts(trial) { *stands } else { 0.0 });
+        self.mean(&stands.collect::<Vec<f64>>(), |trial| trial.reward)
+    }
+
+    fn self_normalised(&self) -> Estimate {
+        let weights: Vec<f64> = self.weights().collect();
+        self.mean(&weights, |trial| trial.reward)
+    }
+
+    fn doubly_robust(&self) -> Estimate {
+        let model = self.mean(&self.stands, |trial| trial.expected);
+        let weights: Vec<f64> = self.weights().collect();
+        let wrong = self.mean(&weights, |trial| trial.reward - trial.modelled);
+        let both = model.influence.iter().zip(&wrong.influence);
+        Estimate {
+            mean: model.mean + wrong.mean,
+            influence: both.map(|(model, wrong)| model + wrong).collect(),
+            said: wrong.said,
+            base: model.mean,
+        }
+    }
+}
+
+/// From influences to an interval.
+#[derive(Clone, Copy)]
+struct Spread<'a> {
+    sample: &'a Sample<'a>,
+    gamma: f64,
+    freedom: f64,
+}
+
+impl Spread<'_> {
+    fn of(&self, one: &Estimate, less: Option<&Estimate>) -> Interval {
+        let n = self.sample.trials.len() as f64;
+        let at = |i: usize| one.influence[i] - less.map_or(0.0, |less| less.influence[i]);
+        // Leads of one account may go the same way: their influences are added before they are squared.
+        let mut summed: Vec<(u64, f64)> =
+            self.sample.trials.iter().enumerate().map(|(i, t)| (t.cluster, at(i))).collect();
+        summed.sort_by_key(|(cluster, _)| *cluster);
+        let clusters = summed.chunk_by(|a, b| a.0 == b.0);
+        let squares: f64 = clusters
+            .map(|cluster| cluster.iter().map(|(_, influence)| influence).sum::<f64>())
+            .map(|sum| sum * sum)
+            .sum();
+        let half = student_95(self.freedom) * squares.sqrt() / n;
+        let estimate = one.mean - less.map_or(0.0, |less| less.mean);
+        let (below, above) = if self.gamma > 1.0 { self.allowance(one) } else { (0.0, 0.0) };
+        Interval { estimate, low: estimate - half - below, high: estimate + half + above }
+    }
+
+    /// How far the mean moves if each weight may be wrong by a factor of up to gamma, either way (the
+    /// marginal sensitivity model of Tan 2006, in the form of Zhao, Small and Bhattacharya 2019).
+    fn allowance(&self, one: &Estimate) -> (f64, f64) {
+        let mut said = one.said.clone();
+        said.sort_by(|a, b| a.1.total_cmp(&b.1));
+        let mean = |low: f64, high: f64| {
+            // The best split: weights of the values below it times `low`, of those above times `high`.
+            let total: (f64, f64) = said
+                .iter()
+                .fold((0.0, 0.0), |sum, (w, v)| (sum.0 + high * w * v, sum.1 + high * w));
+            let mut best = total.0 / total.1.max(f64::MIN_POSITIVE);
+            let (mut value, mut weight) = total;
+            for (w, v) in &said {
+                value += (low - high) * w * v;
+                weight += (low - high) * w;
+                let found = value / weight.max(f64::MIN_POSITIVE);
+                best = if high > low { best.max(found) } else { best.min(found) };
+            }
+            one.base + best
+        };
+        let low = mean(self.gamma, 1.0 / self.gamma);
+        let high = mean(1.0 / self.gamma, self.gamma);
+        ((one.mean - low).max(0.0), (high - one.mean).max(0.0))
+    }
+}

@@ -1,0 +1,318 @@
+//! What is known of each lead: how it was given out, how another policy would have, and how it ended.
+
+use std::collections::HashMap;
+
+use super::cohort::Course;
+use super::estimate::Trial;
+use super::odds::{Odds, rep_number};
+use crate::domain::hash;
+use crate::domain::ids::{DomainId, LeadId, OpportunityId, RepId};
+use crate::domain::input::{DealOutcome, OpportunityClosed};
+use crate::domain::lead_fields::Cents;
+use crate::domain::published::{
+    Arm, Cause, LeadAssigned, Method, Outcome, Reason, Stage, WinProbability,
+};
+use crate::domain::time::Timestamp;
+
+/// Where a decision sent a lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    Rep(u64),
+    Queue(u64),
+    /// Parked or released: nobody has it.
+    Nobody,
+}
+
+/// One decision about a lead, in short.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Side {
+    pub decided_at: Timestamp,
+    pub place: Place,
+    pub territory: u64,
+    pub stage: Stage,
+    pub method: Method,
+    pub reason: Reason,
+    pub arm: Option<Arm>,
+    /// Its stated chances; None = it states none.
+    pub odds: Option<Odds>,
+    /// P(win) of the candidates, as the model saw them then.
+    pub known: Vec<(u64, f64)>,
+    /// Who could have had it.
+    pub eligible: Vec<u64>,
+}
+
+impl Side {
+    pub fn of(fact: &LeadAssigned) -> Side {
+        let place = match (&fact.rep_id, &fact.queue_id) {
+            (Some(rep), _) => Place::Rep(rep_number(rep)),
+            (None, Some(queue)) => Place::Queue(number(queue.as_str())),
+            (None, None) => Place::Nobody,
+        };
+        let mean = |win: Option<WinProbability>, rep: &RepId| Some((rep_number(rep), win?.mean));
+        let listed = fact.candidates.iter();
+        let mut known: Vec<(u64, f64)> =
+            listed.filter_map(|one| mean(one.win_probability, &one.rep_id)).collect();
+        let own = fact.rep_id.as_ref().and_then(|rep| mean(fact.win_probability, rep));
+        if known.is_empty() {
+            known.extend(own);
+        }
+        let eligible = fact.candidates.iter().filter(|one| one.eligible);
+        Side {
+            decided_at: fact.decided_at,
+            place,
+            territory: fact.territory_id.as_ref().map_or(0, |id| number(id.as_str())),
+            stage: fact.stage,
+            method: fact.method,
+            reason: fact.reason,
+            arm: fact.arm,
+            odds: Odds::stated(fact),
+            known,
+            eligible: eligible.map(|one| rep_number(&one.rep_id)).collect(),
+        }
+    }
+
+    pub fn rep(&self) -> Option<u64> {
+        match self.place {
+            Place::Rep(rep) => Some(rep),
+            Place::Queue(_) | Place::Nobody => None,
+        }
+    }
+}
+
+/// How a lead's deals stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Ending {
+    pub won: bool,
+    pub closed_at: Option<Timestamp>,
+    /// Of the won deals; None = not stated.
+    pub amount: Option<Cents>,
+    pub currency: u64,
+}
+
+/// One lead.
+#[derive(Clone, Debug, Default)]
+pub struct Row {
+    pub account: u64,
+    /// The first level of its segment, by number; and a hash of the first two, for shares by segment.
+    pub level: u64,
+    pub segment: u64,
+    pub created_at: Timestamp,
+    pub recorded: Option<Box<Side>>,
+    pub new: Option<Box<Side>>,
+    /// Who had it, where no decision is recorded.
+    pub owner: Option<u64>,
+    deals: Vec<(u64, Deal)>,
+    /// Both sides, put together.
+    pub joined: Option<Joined>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Deal {
+    outcome: DealOutcome,
+    closed_at: Timestamp,
+    amount: Option<Cents>,
+    currency: u64,
+}
+
+/// What is kept of two sides once both are known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Joined {
+    pub logged: f64,
+    pub target: f64,
+    pub cost: f64,
+    pub overlap: f64,
+    pub modelled: Option<f64>,
+    pub expected: Option<f64>,
+}
+
+pub fn number(text: &str) -> u64 {
+    hash::sip64(hash::FIXED, text.as_bytes())
+}
+
+/// All leads, in the order in which they were first heard of.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    pub rows: Vec<Row>,
+    index: HashMap<u64, u32>,
+    /// Names of reps and queues, by number.
+    pub names: HashMap<u64, String>,
+    pub currencies: HashMap<u64, String>,
+    /// The leads that conversions named for their deals.
+    links: HashMap<u64, LeadId>,
+    /// Keep the chances of both sides, for a check against a known truth.
+    pub keeps_odds: bool,
+    /// Deals that name no lead that is known.
+    pub unlinked: usize,
+}
+
+impl Ledger {
+    fn at(&mut self, domain: &DomainId, lead: &LeadId) -> usize {
+        let key = number(&format!("{domain}\0{lead}"));
+        let next = self.rows.len() as u32;
+        let at = *self.index.entry(key).or_insert(next);
+        if at == next {
+            self.rows.push(Row::default());
+        }
+        at as usize
+    }
+
+    pub fn row(&mut self, domain: &DomainId, lead: &LeadId) -> &mut Row {
+        let at = self.at(domain, lead);
+        &mut self.rows[at]
+    }
+
+    pub fn find(&self, domain: &DomainId, lead: &LeadId) -> Option<&Row> {
+        let at = self.index.get(&number(&format!("{domain}\0{lead}")))?;
+        self.rows.get(*at as usize)
+    }
+
+    pub fn name(&mut self, text: &str) -> u64 {
+        let number = number(text);
+        self.names.entry(number).or_insert_with(|| text.to_owned());
+        number
+    }
+
+    fn names_of(&mut self, fact: &LeadAssigned) {
+        for text in [fact.rep_id.as_ref().map(RepId::as_str)]
+            .into_iter()
+            .chain([fact.queue_id.as_ref().map(|queue| queue.as_str())])
+            .flatten()
+        {
+            self.name(text);
+        }
+    }
+
+    /// A recorded decision.
+    pub fn recorded(&mut self, fact: &LeadAssigned) {
+        self.names_of(fact);
+        let keeps_odds = self.keeps_odds;
+        let row = self.row(&fact.domain, &fact.lead_id);
+        if let Some(side) = first(row.recorded.as_deref(), row.joined.is_some(), fact) {
+            row.recorded = Some(Box::new(side));
+            row.join(keeps_odds);
+        }
+    }
+
+    /// A decision of the policy that is tried; `odds` are those of the policy as it would run.
+    pub fn tried(&mut self, fact: &LeadAssigned, odds: impl FnOnce() -> Option<Odds>) {
+        self.names_of(fact);
+        let keeps_odds = self.keeps_odds;
+        let row = self.row(&fact.domain, &fact.lead_id);
+        if let Some(mut side) = first(row.new.as_deref(), row.joined.is_some(), fact) {
+            side.odds = odds().or(side.odds);
+            row.new = Some(Box::new(side));
+            row.join(keeps_odds);
+        }
+    }
+
+    /// A conversion named the deal of a lead.
+    pub fn link(&mut self, domain: &DomainId, lead: &LeadId, opportunity: &OpportunityId) {
+        self.links.insert(number(&format!("{domain}\0{opportunity}")), lead.clone());
+    }
+
+    /// Notes a deal; the lead that it belongs to, if one is named.
+    pub fn closed(&mut self, domain: &DomainId, event: &OpportunityClosed) -> Option<LeadId> {
+        let opportunity = number(&format!("{domain}\0{}", event.opportunity_id));
+        let lead = event.lead_id.clone().or_else(|| self.links.get(&opportunity).cloned());
+        let Some(lead) = lead else {
+            self.unlinked += 1;
+            return None;
+        };
+        let currency = event.currency.clone().unwrap_or_default();
+        self.currencies.entry(number(&currency)).or_insert(currency);
+        let deal = Deal {
+            outcome: event.outcome,
+            closed_at: event.closed_at,
+            amount: event.amount,
+            currency: number(event.currency.as_deref().unwrap_or_default()),
+        };
+        let id = number(event.opportunity_id.as_str());
+        let deals = &mut self.row(domain, &lead).deals;
+        match deals.iter_mut().find(|(one, _)| *one == id) {
+            Some((_, known)) => *known = deal,
+            None => deals.push((id, deal)),
+        }
+        Some(lead)
+    }
+}
+
+/// The decision that counts of a lead: the first that gave it to a rep and was not a person's; until
+/// there is one, the first of all. None = the one that is known stays.
+fn first(known: Option<&Side>, joined: bool, fact: &LeadAssigned) -> Option<Side> {
+    let given = fact.outcome == Outcome::Assigned && fact.cause != Cause::Manual;
+    match known {
+        _ if joined => None,
+        None => Some(Side::of(fact)),
+        Some(side) if side.rep().is_none() && given => Some(Side::of(fact)),
+        Some(_) => None,
+    }
+}
+
+impl Row {
+    /// Once both sides gave it to a rep, only the numbers are kept.
+    pub(super) fn join(&mut self, keeps_odds: bool) {
+        let (Some(recorded), Some(new)) = (&mut self.recorded, &mut self.new) else { return };
+        let (Some(rep), Some(_)) = (recorded.rep(), new.rep()) else { return };
+        let (Some(logged), Some(target)) = (&recorded.odds, &new.odds) else { return };
+        let (overlap, cost) = target.against(logged);
+        self.joined = Some(Joined {
+            logged: logged.chance(rep),
+            target: target.chance(rep),
+            cost,
+            overlap,
+            modelled: new.known.iter().find(|(one, _)| *one == rep).map(|(_, mean)| *mean),
+            expected: target.expect(&new.known),
+        });
+        if keeps_odds {
+            return;
+        }
+        for side in [recorded, new] {
+            side.odds = None;
+            side.known = Vec::new();
+            side.eligible = Vec::new();
+        }
+    }
+
+    /// How its deals stand: won if one is, lost if all are, open else.
+    pub fn ending(&self) -> Ending {
+        let won: Vec<&Deal> = self.of(DealOutcome::Won);
+        if let Some(first) = won.iter().map(|deal| deal.closed_at).min() {
+            let amounts: Vec<Cents> = won.iter().filter_map(|deal| deal.amount).collect();
+            let whole = amounts.len() == won.len();
+            return Ending {
+                won: true,
+                closed_at: Some(first),
+                amount: whole.then(|| amounts.iter().fold(0_i64, |sum, a| sum.saturating_add(*a))),
+                currency: won.first().map_or(0, |deal| deal.currency),
+            };
+        }
+        let lost = self.of(DealOutcome::Lost);
+        let all = !lost.is_empty() && lost.len() == self.deals.len();
+        let closed_at = lost.iter().map(|deal| deal.closed_at).max().filter(|_| all);
+        Ending { closed_at, ..Ending::default() }
+    }
+
+    fn of(&self, outcome: DealOutcome) -> Vec<&Deal> {
+        let deals = self.deals.iter().map(|(_, deal)| deal);
+        deals.filter(|deal| deal.outcome == outcome).collect()
+    }
+
+    /// As a trial of wins; None = it was given to no rep on one of the sides.
+    pub fn trial(&self, base: f64) -> Option<Trial> {
+        let joined = self.joined?;
+        let recorded = self.recorded.as_ref()?;
+        let ending = self.ending();
+        Some(Trial {
+            course: Course { decided_at: recorded.decided_at, closed_at: ending.closed_at },
+            arm: recorded.arm,
+            logged: joined.logged,
+            target: joined.target,
+            cost: joined.cost,
+            overlap: joined.overlap,
+            modelled: joined.modelled.unwrap_or(base),
+            expected: joined.expected.or(joined.modelled).unwrap_or(base),
+            reward: f64::from(u8::from(ending.won)),
+            cluster: self.account,
+        })
+    }
+}

@@ -1,0 +1,293 @@
+//! A recording through the engine, twice: as it was, and under another policy.
+//!
+//! ```text
+//!  recording ──► Live ────────────────► Tried ──► ledger
+//!                the recorded policy:   the policy to be judged
+//!                decides as recorded?
+//! ```
+//!
+//! What people did about a lead is part of the recording and stays as it was, whoever has the lead under
+//! the other policy: the touch, the acceptance or the refusal of the rep who had it counts as that of
+//! the rep who would have had it, at the same time. The echo of an assignment, which the CRM sends back, is
+//! left out: it would take the lead back to the recorded rep.
+
+use super::agreement::Agreement;
+use super::ledger::{Ledger, number};
+use super::odds::Odds;
+use crate::domain::entity::{Entity, EntityKey, Kind};
+use crate::domain::fact::{Counter, Fact};
+use crate::domain::ids::{DomainId, LeadId, RepId};
+use crate::domain::input::{Input, SegmentFields, UpdateKind};
+use crate::domain::policy::{ChoiceMethod, Policy};
+use crate::domain::published::{LeadAssigned, SlaBreached};
+use crate::domain::state::State;
+use crate::domain::time::Timestamp;
+use crate::domain::win_rate;
+use crate::engine::filter::{Event, Filter, PolicyFile};
+use crate::engine::shard::Said;
+
+/// What one line of a recording says.
+#[derive(Clone, Debug)]
+pub enum Heard {
+    Event(Box<Event>),
+    Tick {
+        at: Timestamp,
+        jump: bool,
+    },
+    Assigned(Box<LeadAssigned>),
+    Breached(Box<SlaBreached>),
+    /// Nothing that concerns a backtest: an answer, a blank line.
+    Nothing,
+}
+
+/// Steps of the SLA that fired, by action.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Steps {
+    pub remind: u64,
+    pub escalate: u64,
+    pub reassign: u64,
+}
+
+impl Steps {
+    fn note(&mut self, breach: &SlaBreached) {
+        use crate::domain::policy::SlaAction;
+        match breach.action {
+            SlaAction::Remind => self.remind += 1,
+            SlaAction::Escalate => self.escalate += 1,
+            SlaAction::Reassign => self.reassign += 1,
+        }
+    }
+}
+
+/// The recording as it was.
+#[derive(Debug)]
+pub struct Live {
+    filter: Filter,
+    pub agreement: Agreement,
+    /// Steps that fired in the replay.
+    pub steps: Steps,
+    /// Events that the engine refused.
+    pub refused: usize,
+}
+
+impl Live {
+    /// `policy`: the file that the recording was made with, if it was.
+    pub fn new(policy: Option<PolicyFile>) -> Live {
+        Live {
+            filter: Filter::new(policy),
+            agreement: Agreement::default(),
+            steps: Steps::default(),
+            refused: 0,
+        }
+    }
+
+    /// Takes what a line says, and gives on what the other policy is to hear of it.
+    pub fn take(&mut self, heard: Heard) -> Heard {
+        let mut said = Vec::new();
+        let given_on = match heard {
+            Heard::Event(mut event) => {
+                let taken = self.filter.event((*event).clone(), &mut |it| said.push(it));
+                if taken.is_err() {
+                    self.refused += 1;
+                    Heard::Nothing
+                } else if is_echo(&event.input, &said) {
+                    Heard::Nothing
+                } else {
+                    self.unname(&mut event);
+                    Heard::Event(event)
+                }
+            }
+            Heard::Tick { at, jump } => {
+                self.filter.tick(at, jump, &mut |it| said.push(it));
+                Heard::Tick { at, jump }
+            }
+            Heard::Assigned(fact) => {
+                self.agreement.recorded(&fact);
+                Heard::Assigned(fact)
+            }
+            other => other,
+        };
+        for fact in said.into_iter().flat_map(|said| said.facts) {
+            match fact {
+                Fact::Assigned(fact) => self.agreement.replayed(&fact),
+                Fact::Breached(breach) => self.steps.note(&breach),
+                _ => {}
+            }
+        }
+        given_on
+    }
+
+    /// What the rep who has the lead did, whoever that is.
+    fn unname(&self, event: &mut Event) {
+        let Input::LeadActivity(activity) = &mut event.input else { return };
+        let owner = owner(self.filter.shard().state(), &event.domain, &activity.lead_id);
+        if owner.is_some() && activity.rep_id == owner {
+            activity.rep_id = None;
+        }
+    }
+
+    pub fn finish(&mut self) {
+        self.agreement.finish();
+    }
+}
+
+/// Who has a lead.
+fn owner(state: &State, domain: &DomainId, lead: &LeadId) -> Option<RepId> {
+    match state.domain(domain)?.get(Kind::Lead, lead.as_str())? {
+        Entity::Lead(lead) => lead.placement.as_ref()?.rep_id.clone(),
+        _ => None,
+    }
+}
+
+/// An owner in an update that says nothing new: our own write come back, or who has it already.
+fn is_echo(input: &Input, said: &[Said]) -> bool {
+    let Input::LeadUpdated(update) = input else { return false };
+    let facts = said.iter().flat_map(|said| &said.facts);
+    let mut counted = facts.filter_map(|fact| match fact {
+        Fact::Counted(counter) => Some(*counter),
+        _ => None,
+    });
+    update.kind == UpdateKind::Owner
+        && counted.any(|it| matches!(it, Counter::OwnEcho | Counter::SameOwner))
+}
+
+/// The recording under the policy to be judged.
+#[derive(Debug)]
+pub struct Tried {
+    pub filter: Filter,
+    pub ledger: Ledger,
+    pub policy: Policy,
+    /// The policy's control arm, which the replay leaves out: its chances are worked out instead.
+    control_share: f64,
+    /// No decisions are recorded: who had a lead is told by its owner and its deals.
+    pub is_history: bool,
+    pub recorded_steps: Steps,
+    pub steps: Steps,
+    pub first_at: Option<Timestamp>,
+    pub last_at: Option<Timestamp>,
+    pub deals: usize,
+    pub refused: usize,
+}
+
+impl Tried {
+    pub fn new(mut file: PolicyFile, is_history: bool) -> Tried {
+        let policy = file.policy.clone();
+        let by_rate = policy.choice.method == ChoiceMethod::WinRate;
+        let control_share = if by_rate { policy.choice.control_share } else { 0.0 };
+        file.policy.choice.control_share = 0.0;
+        Tried {
+            filter: Filter::new(Some(file)),
+            ledger: Ledger::default(),
+            policy,
+            control_share,
+            is_history,
+            recorded_steps: Steps::default(),
+            steps: Steps::default(),
+            first_at: None,
+            last_at: None,
+            deals: 0,
+            refused: 0,
+        }
+    }
+
+    pub fn take(&mut self, heard: Heard) {
+        let mut said = Vec::new();
+        match heard {
+            Heard::Event(mut event) => {
+                self.first_at = self.first_at.or(Some(event.at));
+                self.last_at = self.last_at.max(Some(event.at));
+                if !self.note(&mut event) {
+                    return;
+                }
+                let taken = self.filter.event(*event, &mut |it| said.push(it));
+                self.refused += usize::from(taken.is_err());
+            }
+            Heard::Tick { at, jump } => {
+                self.last_at = self.last_at.max(Some(at));
+                self.filter.tick(at, jump, &mut |it| said.push(it));
+            }
+            Heard::Assigned(fact) if !self.is_history => self.ledger.recorded(&fact),
+            Heard::Breached(breach) => self.recorded_steps.note(&breach),
+            Heard::Assigned(_) | Heard::Nothing => {}
+        }
+        for fact in said.into_iter().flat_map(|said| said.facts) {
+            match fact {
+                Fact::Assigned(fact) => self.tried(&fact),
+                Fact::Breached(breach) => self.steps.note(&breach),
+                _ => {}
+            }
+        }
+    }
+
+    /// Writes down what an event says about a lead; false = the other policy is not to hear of it.
+    fn note(&mut self, event: &mut Event) -> bool {
+        match &mut event.input {
+            Input::PolicyChanged(_) => return false,
+            Input::LeadCreated(created) => {
+                let fields = SegmentFields::of(&created.fields);
+                let levels = win_rate::segment(&self.policy.segment, &fields).levels;
+                let level = levels.first().map_or("", String::as_str);
+                let first = self.ledger.name(level);
+                let two = levels.iter().take(2).map(String::as_str).collect::<Vec<_>>();
+                let account = created.fields.account_id.as_ref().map(|id| number(id.as_str()));
+                let own = number(created.lead_id.as_str());
+                let owner = created.fields.owner_id.as_ref().filter(|_| self.is_history);
+                let owner = owner.map(|owner| self.ledger.name(owner.as_str()));
+                let row = self.ledger.row(&event.domain, &created.lead_id);
+                row.account = account.unwrap_or(own);
+                row.created_at = created.fields.created_at;
+                row.level = first;
+                row.segment = number(&two.join("\0"));
+                row.owner = row.owner.or(owner);
+            }
+            Input::LeadUpdated(update) => {
+                if let Some(opportunity) = &update.opportunity_id {
+                    self.ledger.link(&event.domain, &update.lead_id, opportunity);
+                }
+                if self.is_history && update.kind == UpdateKind::Owner {
+                    let owner = update.new_owner_id.as_ref();
+                    let owner = owner.map(|owner| self.ledger.name(owner.as_str()));
+                    let row = self.ledger.row(&event.domain, &update.lead_id);
+                    row.owner = row.owner.or(owner);
+                    return false;
+                }
+            }
+            Input::LeadActivity(activity) if self.is_history => activity.rep_id = None,
+            Input::OpportunityClosed(deal) => {
+                self.deals += 1;
+                let lead = self.ledger.closed(&event.domain, deal);
+                if let Some(lead) = lead.filter(|_| self.is_history) {
+                    let owner = self.ledger.name(deal.rep_id.as_str());
+                    let row = self.ledger.row(&event.domain, &lead);
+                    row.owner = row.owner.or(Some(owner));
+                }
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn tried(&mut self, fact: &LeadAssigned) {
+        let state = self.filter.shard().state();
+        let share = self.control_share;
+        self.ledger.tried(fact, || {
+            let stated = Odds::stated(fact)?;
+            let rotation = Odds::rotation(fact, |rep| weight(state, fact, rep))?;
+            Some(if share > 0.0 { stated.mixed(&rotation, share) } else { stated })
+        });
+    }
+}
+
+/// The weight of a rep in the pool of a decision.
+fn weight(state: &State, fact: &LeadAssigned, rep: &RepId) -> u64 {
+    let get = |kind, id: &str| state.get(&EntityKey::new(&fact.domain, kind, id));
+    let own = match get(Kind::Rep, rep.as_str()) {
+        Some(Entity::Rep(rep)) => rep.definition.as_ref().map_or(1, |rep| u64::from(rep.weight)),
+        _ => 1,
+    };
+    let territory = fact.territory_id.as_ref().map_or("", |id| id.as_str());
+    let Some(Entity::Territory(territory)) = get(Kind::Territory, territory) else { return own };
+    let members = territory.current.iter().flat_map(|definition| &definition.members);
+    let weights = members.filter(|member| member.rep_id == *rep).map(|member| member.weight);
+    weights.max().map_or(own, |weight| own * u64::from(weight))
+}
