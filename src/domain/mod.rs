@@ -33,7 +33,7 @@ pub mod time;
 pub mod timer;
 mod timers_of;
 mod view;
-pub use view::RepView;
+pub use view::{RepView, WaitingView};
 pub mod win_rate;
 
 #[cfg(test)]

@@ -50,6 +50,25 @@ names!(Cause {
     Manual "MANUAL", Retry "RETRY",
 });
 
+impl LeadAssigned {
+    /// From whom to whom a change of territories, reps or the policy moved the lead; `None` = it did not.
+    /// From whom: its owner in the CRM, as far as that is known (else `-`).
+    pub fn moved(&self) -> Option<(String, String)> {
+        let by_change = matches!(
+            self.cause,
+            Cause::TerritoryChanged | Cause::RepChanged | Cause::PolicyChanged
+        );
+        if !by_change {
+            return None;
+        }
+        let from =
+            self.former_owner_id.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        let to = self.rep_id.as_ref().map(ToString::to_string);
+        let to = to.or_else(|| self.queue_id.as_ref().map(ToString::to_string));
+        Some((from, to.unwrap_or_else(|| "-".to_owned())))
+    }
+}
+
 impl Cause {
     /// Whether the lead was taken from its rep: the rep did not answer, or did not want it.
     pub fn leaves_its_rep(self) -> bool {

@@ -2,10 +2,11 @@
 
 use super::availability::absent;
 use super::draft::Draft;
-use super::entity::{Entity, Kind};
+use super::entity::{Entity, Kind, LeadEntity, Phase};
 use super::fact::{Fact, Rejection};
-use super::ids::{DomainId, RepId};
+use super::ids::{DomainId, LeadId, QueueId, RepId};
 use super::input::{Envelope, Input, Origin};
+use super::published::Reason;
 use super::router::{self, Task};
 use super::state::{Domain, State};
 use super::time::Timestamp;
@@ -24,7 +25,51 @@ pub struct RepView {
     pub eligible: bool,
 }
 
+/// A lead that nobody has and that should not wait for long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingView {
+    pub domain: DomainId,
+    pub lead_id: LeadId,
+    pub outcome: &'static str,
+    pub queue_id: Option<QueueId>,
+    pub reason: Reason,
+    /// Since when it has been there.
+    pub since_at: Timestamp,
+    /// When it is tried again if nothing unblocks it before.
+    pub retry_at: Option<Timestamp>,
+}
+
+impl LeadEntity {
+    /// Whether it is an exception: nobody has it, and an event, a person or the record itself is awaited.
+    /// Locks and opt-outs are meant.
+    pub fn is_exception(&self) -> bool {
+        let Some(placement) = &self.placement else { return false };
+        match self.phase {
+            Phase::Queued => true,
+            Phase::Parked => !matches!(placement.reason, Reason::DoNotRoute | Reason::Locked),
+            _ => false,
+        }
+    }
+}
+
 impl State {
+    /// The leads that wait, the longest first, by domain.
+    pub fn waiting(&self) -> Vec<WaitingView> {
+        self.domains().flat_map(waiting_of).collect()
+    }
+
+    /// The next slice of a sweep of this domain, with its time.
+    pub fn next_slice(&self, domain: &DomainId) -> Option<(TimerKey, Timestamp)> {
+        let sweeps = self.domain(domain)?.table(Kind::Sweep).iter();
+        let due = sweeps.filter_map(|(id, entity)| match entity {
+            Entity::Sweep(sweep) => {
+                Some((TimerKey::of(TimerKind::Sweep, domain, id), sweep.next_at))
+            }
+            _ => None,
+        });
+        due.min_by(|(a, x), (b, y)| x.cmp(y).then_with(|| a.cmp(b)))
+    }
+
     /// Every rep that has not been deleted, by domain and id.
     pub fn reps(&self, now: Timestamp) -> Vec<RepView> {
         self.domains().flat_map(|domain| reps_of(domain, now)).collect()
@@ -51,6 +96,25 @@ impl State {
             _ => None,
         })
     }
+}
+
+fn waiting_of(domain: &Domain) -> Vec<WaitingView> {
+    let view = |(id, entity): (&std::sync::Arc<str>, &Entity)| {
+        let Entity::Lead(lead) = entity else { return None };
+        let placement = lead.placement.as_ref().filter(|_| lead.is_exception())?;
+        Some(WaitingView {
+            domain: domain.id.clone(),
+            lead_id: LeadId::from(id),
+            outcome: if lead.phase == Phase::Queued { "QUEUED" } else { "PARKED" },
+            queue_id: placement.queue_id.clone(),
+            reason: placement.reason,
+            since_at: placement.decided_at,
+            retry_at: lead.retry_at.or(lead.hold_until_at),
+        })
+    };
+    let mut waiting: Vec<WaitingView> = domain.table(Kind::Lead).iter().filter_map(view).collect();
+    waiting.sort_by(|a, b| a.since_at.cmp(&b.since_at).then_with(|| a.lead_id.cmp(&b.lead_id)));
+    waiting
 }
 
 fn reps_of(domain: &Domain, now: Timestamp) -> Vec<RepView> {

@@ -13,7 +13,7 @@ use super::wire;
 use crate::codec::error::reason;
 use crate::codec::json;
 use crate::codec::policy::{self, PolicyFault};
-use crate::domain::fact::Rejection;
+use crate::domain::fact::{Fact, Rejection};
 use crate::domain::ids::{DomainId, EventId};
 use crate::domain::input::{Input, PolicyChange, Topic};
 use crate::domain::policy::Policy;
@@ -92,6 +92,23 @@ impl Filter {
         self.shard.rollback();
         self.settle();
         Err(Rejection { reason: reason::PROCESSOR_PANIC, field: "value".to_owned() })
+    }
+
+    /// What an event would cause, as if it held at its time and nothing else happened; nothing stands.
+    pub fn dry_run(&mut self, event: Event) -> Result<Vec<Fact>, Rejection> {
+        let Event { topic, domain, at, offset, input } = event;
+        let now = self.shard.at(at);
+        let part = Part { topic, shard: 0 };
+        let record =
+            Record { part, offset, timestamp: at, key: None, value: None, headers: Vec::new() };
+        if let Some(rejection) = self.shard.rejection(&record, &domain, &input, now) {
+            return Err(rejection);
+        }
+        let facts = self.shard.dry_run(&record, domain, input, now);
+        facts.map_err(|Panicked| {
+            self.shard.rollback();
+            Rejection { reason: reason::PROCESSOR_PANIC, field: "value".to_owned() }
+        })
     }
 
     /// The file is a policy event before line 1, for a domain that nobody had heard of then.

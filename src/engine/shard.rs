@@ -173,6 +173,25 @@ impl Shard {
         })
     }
 
+    /// What an input would cause, with all the leads that would follow it as fast as they may: the
+    /// sweeps that it starts are walked to their end, and nothing of it stands. Only between batches.
+    pub fn dry_run(
+        &mut self,
+        record: &Record,
+        domain: DomainId,
+        input: Input,
+        now: Timestamp,
+    ) -> Result<Vec<Fact>, Panicked> {
+        let origin = origin(record);
+        let mut facts = self.step(domain.clone(), origin.clone(), input, now)?.facts;
+        while let Some((key, due_at)) = self.state.next_slice(&domain) {
+            let input = Input::Timer { key, due_at };
+            facts.extend(self.step(domain.clone(), origin.clone(), input, due_at)?.facts);
+        }
+        self.rollback();
+        Ok(facts)
+    }
+
     /// The deadline of the timer that fires first, if one is due at `now`.
     pub fn first_due(&mut self, now: Timestamp) -> Option<Timestamp> {
         self.timers.first_due(now).map(|(due_at, _)| due_at)

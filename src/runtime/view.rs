@@ -12,6 +12,7 @@ use dashmap::DashMap;
 use serde_json::{Value, json};
 
 use crate::domain::entity::{Entity, EntityKey, Kind, LeadEntity, Phase, RepEntity};
+use crate::domain::fact::Fact;
 use crate::domain::ids::DomainId;
 use crate::engine::report::{BatchReport, Observer, ShardEvent};
 
@@ -50,6 +51,8 @@ pub struct RepView {
 pub struct View {
     leads: DashMap<Key, Seen<LeadView>>,
     reps: DashMap<Key, Seen<RepView>>,
+    /// Leads moved by changes of reference data since this process began: domain, cause, from, to.
+    moves: DashMap<(DomainId, &'static str, String, String), u64>,
     /// Shards that were taken away: what is held of them is old, and good again if they are reused.
     away: DashMap<i32, ()>,
 }
@@ -76,6 +79,47 @@ impl View {
             .collect();
         reps.sort_by(|a, b| a.0.cmp(&b.0));
         reps
+    }
+
+    /// The leads of a domain that nobody has, the longest waiting first, at most so many.
+    pub fn waiting(&self, domain: &str, most: usize) -> Vec<(String, LeadView)> {
+        let waits = |view: &LeadView| {
+            let meant = matches!(view.reason, Some("do_not_route" | "locked"));
+            view.phase == "queued" || view.phase == "parked" && !meant
+        };
+        let mut found: Vec<(String, LeadView)> = self
+            .leads
+            .iter()
+            .filter(|entry| entry.key().0.as_str() == domain && waits(&entry.value().is))
+            .filter(|entry| !self.away.contains_key(&entry.value().shard))
+            .map(|entry| (entry.key().1.to_string(), entry.value().is.clone()))
+            .collect();
+        found.sort_by(|a, b| (a.1.decided_at_ms, &a.0).cmp(&(b.1.decided_at_ms, &b.0)));
+        found.truncate(most);
+        found
+    }
+
+    /// How many leads changes of reference data moved, by cause, from whom and to whom.
+    pub fn moves(&self, domain: &str) -> Vec<(&'static str, String, String, u64)> {
+        let mut found: Vec<(&'static str, String, String, u64)> = self
+            .moves
+            .iter()
+            .filter(|entry| entry.key().0.as_str() == domain)
+            .map(|entry| {
+                let (_, cause, from, to) = entry.key().clone();
+                (cause, from, to, *entry.value())
+            })
+            .collect();
+        found.sort();
+        found
+    }
+
+    fn note_move(&self, fact: &Fact) {
+        let Fact::Assigned(assigned) = fact else { return };
+        if let Some((from, to)) = assigned.moved() {
+            let key = (assigned.domain.clone(), assigned.cause.name(), from, to);
+            *self.moves.entry(key).or_default() += 1;
+        }
     }
 
     fn put(&self, shard: i32, key: &EntityKey, entity: Option<&Entity>) {
@@ -159,6 +203,9 @@ impl<O: Observer> Observer for Feed<O> {
                 self.view.put(*shard, &change.key, change.after.as_ref());
             }
         }
+        for fact in &report.facts {
+            self.view.note_move(fact);
+        }
         self.next.batch(report);
     }
 
@@ -183,11 +230,16 @@ impl<O: Observer> Observer for Feed<O> {
     }
 }
 
-/// `GET /domains/{domain}/leads/{id}` and `GET /domains/{domain}/reps`.
+/// Leads that one answer lists.
+const LISTED: usize = 1_000;
+
+/// `GET /domains/{domain}/leads/{id}`, `…/reps`, `…/waiting` and `…/moves`.
 pub fn router(view: Arc<View>) -> Router {
     Router::new()
         .route("/domains/{domain}/leads/{id}", get(lead))
         .route("/domains/{domain}/reps", get(reps))
+        .route("/domains/{domain}/waiting", get(waiting))
+        .route("/domains/{domain}/moves", get(moves))
         .with_state(view)
 }
 
@@ -223,4 +275,21 @@ async fn reps(State(view): State<Arc<View>>, Path(domain): Path<String>) -> Json
             })
             .collect::<Vec<_>>(),
     ))
+}
+
+async fn waiting(State(view): State<Arc<View>>, Path(domain): Path<String>) -> Json<Value> {
+    let waiting = view.waiting(&domain, LISTED).into_iter().map(|(id, lead)| {
+        json!({
+            "lead_id": id, "phase": lead.phase, "queue_id": lead.queue_id, "reason": lead.reason,
+            "since_at": lead.decided_at_ms,
+        })
+    });
+    Json(waiting.collect())
+}
+
+async fn moves(State(view): State<Arc<View>>, Path(domain): Path<String>) -> Json<Value> {
+    let moves = view.moves(&domain).into_iter().map(|(cause, from, to, leads)| {
+        json!({ "cause": cause, "from": from, "to": to, "leads": leads })
+    });
+    Json(moves.collect())
 }

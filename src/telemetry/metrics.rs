@@ -146,6 +146,10 @@ catalogue! {
     OpenLeads = "leadrouter_open_leads" Kind::Gauge, ["phase": labels::PHASE],
         "leads", "Leads that have not ended, by where they are.",
         "How many leads wait for somebody?", "LeadRouterLeadsWaiting";
+    OldestWaiting = "leadrouter_oldest_waiting_timestamp_seconds" Kind::Gauge, [],
+        "seconds", "When the lead that waits longest, queued or parked by nobody's wish, was put \
+         there, as Unix time; 0 = none waits.",
+        "Does a lead wait that nobody looks at?", "LeadRouterLeadWaitsLong";
     Shards = "leadrouter_shards_assigned" Kind::Gauge, [],
         "shards", "Shards that this process serves.",
         "Who does the work?", "LeadRouterNotReady";

@@ -30,8 +30,10 @@ pub struct Recorder {
     parked: BTreeMap<i32, Held>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Held {
+    /// Leads that wait, by the time since when (milliseconds).
+    waiting: BTreeMap<i64, i64>,
     kinds: [i64; Kind::ALL.len()],
     phases: [i64; 4],
 }
@@ -173,6 +175,9 @@ impl Recorder {
     /// The gauges of what is in memory, over all shards.
     fn show_held(&self) {
         let mut total = Held::default();
+        let oldest = self.held.values().filter_map(|held| held.waiting.keys().next()).min();
+        let oldest = oldest.map_or(0.0, |at| *at as f64 / 1_000.0);
+        self.metrics.set(Metric::OldestWaiting, &[], oldest);
         for held in self.held.values() {
             for (sum, n) in total.kinds.iter_mut().zip(held.kinds) {
                 *sum += n;
@@ -289,6 +294,15 @@ impl Held {
                 Phase::New | Phase::Ended(_) => return,
             };
             self.phases[phase] += n;
+            if lead.is_exception()
+                && let Some(placement) = &lead.placement
+            {
+                let since = self.waiting.entry(placement.decided_at.0).or_default();
+                *since += n;
+                if *since == 0 {
+                    self.waiting.remove(&placement.decided_at.0);
+                }
+            }
         }
     }
 }

@@ -20,6 +20,12 @@ pub(super) enum Line {
     },
     Digest,
     Reps,
+    /// Leads that nobody has, and since when.
+    Waiting,
+    /// How many leads changes of reference data have moved, from whom to whom.
+    Moves,
+    /// What a change of reference data would move.
+    DryRun(Event),
 }
 
 #[derive(Debug)]
@@ -69,6 +75,8 @@ fn understand(mut fields: Map<String, Value>) -> std::result::Result<Line, Fault
         tick(&fields)
     } else if fields.contains_key("state") {
         question(&fields)
+    } else if let Some(inner) = fields.get_mut("dry_run").map(Value::take) {
+        only(&fields, &["dry_run"]).and_then(|()| dry_run(inner))
     } else {
         match envelope(&fields) {
             Ok((topic, domain, at)) => {
@@ -104,9 +112,26 @@ fn question(fields: &Map<String, Value>) -> Result<Line> {
     match fields.get("state").and_then(Value::as_str) {
         Some("digest") => Ok(Line::Digest),
         Some("reps") => Ok(Line::Reps),
-        Some(_) => Err(Error::new(reason::JSON_ENUM, "state", "must be `digest` or `reps`")),
+        Some("waiting") => Ok(Line::Waiting),
+        Some("moves") => Ok(Line::Moves),
+        Some(_) => {
+            let known = "must be `digest`, `reps`, `waiting` or `moves`";
+            Err(Error::new(reason::JSON_ENUM, "state", known))
+        }
         None => Err(Error::new(reason::JSON_TYPE, "state", "must be text")),
     }
+}
+
+fn dry_run(inner: Value) -> Result<Line> {
+    let Value::Object(mut fields) = inner else {
+        return Err(Error::new(reason::JSON_TYPE, "dry_run", "must be an object"));
+    };
+    let (topic, domain, at) = envelope(&fields)?;
+    if !topic.is_reference() {
+        return Err(Error::new(reason::JSON_ENUM, "topic", "must be one of reference data"));
+    }
+    let value = fields.remove("value").unwrap_or_default();
+    Ok(Line::DryRun(Event { topic, domain, at, value }))
 }
 
 fn envelope(fields: &Map<String, Value>) -> Result<(Topic, DomainId, Timestamp)> {

@@ -6,6 +6,7 @@
 //! fires at T, late. A line that cannot be understood is a dead letter and moves no time.
 
 mod line;
+mod questions;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use std::io::{self, BufRead, Write};
 use serde_json::{Map, Value, json};
 
 use self::line::{Broken, Line};
+use self::questions::Moves;
 use crate::codec::error::Error;
 use crate::codec::json as codec;
 use crate::domain::fact::Fact;
@@ -28,6 +30,8 @@ pub use crate::engine::filter::PolicyFile;
 pub struct Pipe {
     filter: Filter,
     lines: i64,
+    /// Leads moved by changes of reference data.
+    moves: Moves,
 }
 
 /// Reads lines until the end of the input; only a broken input or output ends it earlier.
@@ -53,7 +57,7 @@ pub fn pipe(
 
 impl Pipe {
     pub fn new(policy: Option<PolicyFile>) -> Pipe {
-        Pipe { filter: Filter::new(policy), lines: 0 }
+        Pipe { filter: Filter::new(policy), lines: 0, moves: Moves::new() }
     }
 
     /// The shard behind it, for tests.
@@ -70,6 +74,9 @@ impl Pipe {
             Ok(Line::Tick { at, jump }) => self.tick(at, jump, out),
             Ok(Line::Digest) => out.push(json!({ "digest": self.filter.digest_text() })),
             Ok(Line::Reps) => self.reps(out),
+            Ok(Line::Waiting) => out.extend(questions::waiting(self.shard())),
+            Ok(Line::Moves) => out.extend(questions::moves(&self.moves)),
+            Ok(Line::DryRun(event)) => self.dry_run(event, out),
             Err(broken) => out.push(self.dead_letter(*broken)),
         }
         out.push(json!({ "ack": self.lines }));
@@ -95,6 +102,25 @@ impl Pipe {
         }
     }
 
+    fn dry_run(&mut self, event: line::Event, out: &mut Vec<Value>) {
+        let line::Event { topic, domain, at, value } = event;
+        let key = Value::from(domain.as_str());
+        let broken = |error| Broken { error, key, at: Some(at), value: value.clone() };
+        let now = self.filter.shard().at(at);
+        let input = match codec::decode_event(topic, &value, now, true) {
+            Ok(input) => questions::in_force_now(input, now),
+            Err(error) => return out.push(self.dead_letter(broken(error))),
+        };
+        let event = filter::Event { topic, domain, at, offset: self.lines, input };
+        match self.filter.dry_run(event) {
+            Ok(facts) => out.push(questions::dry_run(&facts)),
+            Err(rejection) => {
+                let error = Error::new(rejection.reason, rejection.field, "refused");
+                out.push(self.dead_letter(broken(error)));
+            }
+        }
+    }
+
     fn tick(&mut self, at: Timestamp, jump: bool, out: &mut Vec<Value>) {
         let mut heard = Vec::new();
         self.filter.tick(at, jump, &mut |said| heard.push(said));
@@ -102,14 +128,17 @@ impl Pipe {
         heard.into_iter().for_each(|said| self.say(said, out, nothing));
     }
 
-    fn say(&self, said: Said, out: &mut Vec<Value>, broken: impl Fn(Error) -> Broken) {
+    fn say(&mut self, said: Said, out: &mut Vec<Value>, broken: impl Fn(Error) -> Broken) {
         for fact in said.facts {
             match fact {
                 Fact::Rejected(rejection) => {
                     let error = Error::new(rejection.reason, rejection.field, "refused");
                     out.push(self.dead_letter(broken(error)));
                 }
-                fact => out.extend(published(&fact, said.now)),
+                fact => {
+                    questions::count_move(&mut self.moves, &fact);
+                    out.extend(published(&fact, said.now));
+                }
             }
         }
     }

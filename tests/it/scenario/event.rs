@@ -30,6 +30,10 @@ pub(super) fn read(line: &Line<'_>, clock: &mut Clock) -> Result<Script, String>
     let timed = line.text.starts_with("at ");
     let mut words = words(line.text)?;
     clock.advance(&mut words)?;
+    let dry = words.first().is_some_and(|word| word == "dry");
+    if dry {
+        words.remove(0);
+    }
     let Some(verb) = (!words.is_empty()).then(|| words.remove(0)) else {
         return Ok(Script::Nothing);
     };
@@ -38,7 +42,8 @@ pub(super) fn read(line: &Line<'_>, clock: &mut Clock) -> Result<Script, String>
         "tick" => return plain(json!({ "tick": clock.now.to_string() })),
         "jump" => return plain(json!({ "tick": clock.now.to_string(), "jump": true })),
         "reps" => return plain(json!({ "state": "reps" })),
-        "digest" => return plain(json!({ "state": "digest" })),
+        "waiting" => return plain(json!({ "state": "waiting" })),
+        "moves" => return plain(json!({ "state": "moves" })),
         "policy" if !timed => return Ok(Script::PolicyFile(line.block.clone())),
         _ => {}
     }
@@ -51,6 +56,7 @@ pub(super) fn read(line: &Line<'_>, clock: &mut Clock) -> Result<Script, String>
     let input = json!({
         "topic": event.topic, "key": domain, "timestamp": clock.now.0, "value": event.value,
     });
+    let input = if dry { json!({ "dry_run": input }) } else { input };
     Ok(Script::Say(Said { input: input.to_string(), subject }))
 }
 

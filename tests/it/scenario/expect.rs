@@ -28,7 +28,7 @@ impl fmt::Display for Sentence {
 const DECIDED: &[&str] = &["assigned", "queued", "parked", "released"];
 const BREACHED: &[&str] = &["reminded", "escalated", "reassigned"];
 /// Verbs of which nothing but the words themselves is compared.
-const OTHER: &[&str] = &["refused", "rep", "digest"];
+const OTHER: &[&str] = &["refused", "rep", "waits", "moved", "would"];
 
 impl Sentence {
     /// `subject`: the lead that the line is about, which a sentence need not name.
@@ -96,12 +96,22 @@ impl Sentence {
                 let header = |name: &str| output["headers"][name].as_str().unwrap_or("none");
                 format!("refused {} in {}", header("dlq.reason"), header("dlq.field"))
             }
+            _ if output["dry_run"].is_object() => "would move".to_owned(),
+            _ if output["from"].is_string() => {
+                let word = |name: &str| output[name].as_str().unwrap_or_default();
+                format!("moved {} from {} to {}", output["leads"], word("from"), word("to"))
+            }
+            _ if output["waited_secs"].is_number() => {
+                reason = output["reason"].as_str().map(str::to_owned);
+                format!("waits {}", output["lead_id"].as_str().unwrap_or_default())
+            }
             _ if output["rep_id"].is_string() => {
                 format!("rep {}", output["rep_id"].as_str().unwrap_or_default())
             }
             _ => output.to_string(),
         };
         let holder = if value.is_object() { value } else { output };
+        let holder = if output["dry_run"].is_object() { &output["dry_run"] } else { holder };
         let detail = |(name, sign, _): &(String, char, String)| {
             let found = match sign {
                 ':' => candidate(holder, name),
@@ -166,6 +176,9 @@ fn plain(value: &Value, name: &str, clock: &Clock) -> String {
         "sla" => clock.say(item["due_at"].as_i64().unwrap_or_default()),
         "excluded" => format!("{}*{}", word(&item["reason"]), word(&item["count"])),
         "candidates" => word(&item["rep_id"]),
+        "moves" => {
+            format!("{}>{}*{}", word(&item["from"]), word(&item["to"]), word(&item["leads"]))
+        }
         _ => word(item),
     };
     match found {
