@@ -256,7 +256,8 @@ pub struct LeadEntity {
     /// The hold for enrichment is over: it is not held twice.
     pub hold_done: bool,
     pub fetch_needed: bool,
-    /// For a waiting lead: the next time that it is worth trying.
+    /// For a waiting lead: the next time that it is worth trying; for an assigned one: when the hold of a
+    /// transition ends, and it follows its territory.
     pub retry_at: Option<Timestamp>,
     pub last_reroute_at: Option<Timestamp>,
     pub last_event_at: Timestamp,

@@ -152,6 +152,9 @@ fn fields_changed(draft: &mut Draft<'_>, id: &LeadId, lead: LeadEntity) {
                 let release = Verdict::release(Stage::DoNotRoute, Reason::DoNotRoute);
                 return emit::publish(draft, id, lead, release, Cause::Updated);
             }
+            if lead.retry_at.is_some() && sweep::ends_hold(draft, &lead) {
+                return sweep::transition_over(draft, id, lead);
+            }
             draft.set_lead(id, lead);
             if follow {
                 draft.tasks.push(Task::Reroute { lead: id.clone(), cause: Cause::Updated });

@@ -21,6 +21,7 @@ pub struct Policy {
     pub sticky: Sticky,
     pub reroute: Reroute,
     pub accounts: AccountPolicy,
+    pub transition: Transition,
     pub availability: AvailabilityPolicy,
     pub skills: SkillsPolicy,
     pub hold: Hold,
@@ -169,6 +170,19 @@ pub struct Reroute {
     pub on_lead_change: OnLeadChange,
 }
 
+/// What the outgoing owner of a territory keeps, and for how long.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    /// A lead of which all of these hold never follows a change; empty = none.
+    pub exempt: Vec<Condition>,
+    /// One of which all of these hold stays for the span; empty = every lead.
+    pub hold_when: Vec<Condition>,
+    /// Zero = no hold.
+    pub hold: Span,
+    /// A status that ends the hold.
+    pub until_statuses: Vec<String>,
+}
+
 /// How the account of a lead is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountStep {
@@ -290,6 +304,12 @@ impl Default for Policy {
                 on_lead_change: OnLeadChange::None,
             },
             accounts: AccountPolicy::default(),
+            transition: Transition {
+                exempt: Vec::new(),
+                hold_when: Vec::new(),
+                hold: Span::ZERO,
+                until_statuses: Vec::new(),
+            },
             availability: AvailabilityPolicy {
                 sticky: WhenUnavailable::OWNER.to_vec(),
                 account_owner: WhenUnavailable::OWNER.to_vec(),

@@ -121,7 +121,10 @@ fn timer(draft: &mut Draft<'_>, key: &TimerKey) {
         TimerKind::Hold => hold_over(draft, &lead),
         TimerKind::Sla => sla::fire(draft, &lead, key.assignment_no, key.step),
         TimerKind::Retry => {
-            if let Some(mut waiting) = draft.lead(&lead).cloned() {
+            let waiting = draft.lead(&lead).cloned();
+            if let Some(held) = waiting.clone().filter(|lead| lead.phase == Phase::Assigned) {
+                sweep::transition_over(draft, &lead, held);
+            } else if let Some(mut waiting) = waiting {
                 waiting.retry_at = None;
                 draft.set_lead(&lead, waiting);
                 sweep::try_again(draft, &lead, Cause::Retry);

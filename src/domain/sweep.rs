@@ -14,7 +14,7 @@ use super::lead_events;
 use super::published::{Cause, Stage};
 use super::router::Task;
 use super::sla;
-use super::territory::MAX_DEPTH;
+use super::territory::{Condition, LeadView, MAX_DEPTH, matching};
 use super::time::{Span, Timestamp};
 
 /// Leads that one slice looks at.
@@ -203,7 +203,46 @@ fn wants_move(draft: &mut Draft<'_>, id: &LeadId, sweep: &SweepEntity, counts: b
     };
     let gap = draft.policy.reroute.min_gap;
     let rested = lead.last_reroute_at.is_none_or(|last| draft.now().since(last) >= gap);
-    follows && (rested || gone)
+    if !follows || !(rested || gone) {
+        return false;
+    }
+    gone || !stays_for_now(draft, id, lead)
+}
+
+/// Whether the outgoing owner keeps the lead: for good, or until the hold of the transition ends.
+fn stays_for_now(draft: &mut Draft<'_>, id: &LeadId, mut lead: LeadEntity) -> bool {
+    let policy = &draft.policy.transition;
+    let view = LeadView::new(&lead.fields);
+    let all = |conditions: &[Condition]| {
+        conditions.iter().all(|condition| matching::matches(condition, &view))
+    };
+    if !policy.exempt.is_empty() && all(&policy.exempt) {
+        return true;
+    }
+    if policy.hold == Span::ZERO || !all(&policy.hold_when) || ends_hold(draft, &lead) {
+        return false;
+    }
+    if lead.retry_at.is_none() {
+        lead.retry_at = Some(draft.now() + policy.hold);
+        draft.set_lead(id, lead);
+    }
+    true
+}
+
+/// Whether the lead's status ends a hold.
+pub(super) fn ends_hold(draft: &Draft<'_>, lead: &LeadEntity) -> bool {
+    let ends = &draft.policy.transition.until_statuses;
+    lead.fields.status.as_ref().is_some_and(|status| ends.contains(status))
+}
+
+/// The hold of a transition is over: the lead follows its territory, at the rate of re-routes.
+pub(super) fn transition_over(draft: &mut Draft<'_>, id: &LeadId, mut lead: LeadEntity) {
+    lead.retry_at = take_token(draft).err();
+    if lead.retry_at.is_none() {
+        let cause = Cause::TerritoryChanged;
+        draft.tasks.push(Task::Reroute { lead: id.clone(), cause });
+    }
+    draft.set_lead(id, lead);
 }
 
 /// Locks and what a person has chosen stand.

@@ -15,6 +15,7 @@
 //! | `[sticky]` | `window_secs` from the last touch, 0 = off; `scope` "domain" or "pool" |
 //! | `[reroute]` | `per_sec`, `min_gap_secs`, `on_lead_change` "none", "untouched" or "all" |
 //! | `[accounts]` | `match`: how a lead's account is found, in order, of "domain", "name", "fuzzy"; `fuzzy_match` (0.92), `fuzzy_review` (0.85): similarity from which a name with a supporting field is a match, or a matter for a person; `tie_breaks` of "customer", "open_deal", "hierarchy", "activity", "id", in order; `owner` "matched", "nearest_in_region" or "ultimate_parent"; `max_depth` (10) levels; `owner_map` = { OWNER = "REP" }: who takes an owner's leads; `free_mail`: more mail providers |
+//! | `[transition]` | what the outgoing owner keeps when a territory changes: `exempt`: conditions of leads that never follow; `hold_secs` (0 = no hold): how long the others stay, of those that `hold_when` (conditions; none = all) says; `until_statuses` that end the hold |
 //! | `[availability]` | what a stage tries, in order, when whom it names is unavailable, of "hold", "cover", "assign_anyway", "next_stage": `sticky`, `account_owner` (both: `owner`; "cover", "assign_anyway", "next_stage"), `pool` ("next_stage": the catch-all queue); `assign_anyway_within_secs` (14400): only if the absence ends so soon |
 //! | `[skills]` | `relax_after_secs`: required skills and language are dropped so long after creation; 0 = never |
 //! | `[hold]` | `fields` that a lead waits for, at most `at_most_secs`; none = no hold |

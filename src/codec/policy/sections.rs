@@ -10,7 +10,7 @@ use crate::domain::ids::QueueId;
 use crate::domain::policy::{
     AvailabilityPolicy, Choice, ChoiceMethod, Dimension, Hold, Intake, OnLeadChange, OnReturn,
     Policy, PriorityClass, Reroute, Rotation, SegmentPolicy, SkillsPolicy, Sticky, StickyScope,
-    WhenUnavailable,
+    Transition, WhenUnavailable,
 };
 use crate::domain::territory::{Condition, Field};
 
@@ -24,6 +24,7 @@ const SECTIONS: &[&str] = &[
     "sticky",
     "reroute",
     "accounts",
+    "transition",
     "availability",
     "skills",
     "hold",
@@ -48,6 +49,7 @@ pub(super) fn read(root: &Table<'_>) -> Policy {
         sticky: read_sticky(root, &default.sticky),
         reroute: read_reroute(root, &default.reroute),
         accounts: accounts::read(root, default.accounts),
+        transition: read_transition(root),
         availability: read_availability(root, default.availability),
         skills: read_skills(root, &default.skills),
         hold: read_hold(root),
@@ -219,6 +221,26 @@ fn read_reroute(root: &Table<'_>, default: &Reroute) -> Reroute {
         min_gap: section.secs("min_gap_secs", 0, default.min_gap),
         on_lead_change: section.choice("on_lead_change", &names, default.on_lead_change),
     }
+}
+
+fn read_transition(root: &Table<'_>) -> Transition {
+    let keys = ["exempt", "hold_when", "hold_secs", "until_statuses"];
+    let section = root.section("transition", &keys);
+    let conditions = |key: &str| -> Vec<Condition> {
+        let items = section.item(key).map(|item| item.list()).unwrap_or_default();
+        items.iter().filter_map(read_condition).collect()
+    };
+    let transition = Transition {
+        exempt: conditions("exempt"),
+        hold_when: conditions("hold_when"),
+        hold: section.secs("hold_secs", 0, Policy::default().transition.hold),
+        until_statuses: section.texts("until_statuses").unwrap_or_default(),
+    };
+    let idle = !transition.hold_when.is_empty() || !transition.until_statuses.is_empty();
+    if idle && transition.hold.0 == 0 {
+        section.fault("hold_secs", "how long such a lead stays", "none");
+    }
+    transition
 }
 
 fn read_availability(root: &Table<'_>, default: AvailabilityPolicy) -> AvailabilityPolicy {
