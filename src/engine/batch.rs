@@ -62,7 +62,10 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             }
             let Some(seat) = self.seats.get_mut(&shard) else { return Ok(taken) };
             let now = if self.settings.order == Order::Wall { seat.shard.at(now) } else { now };
-            let due = seat.shard.next_deadline();
+            let due = match self.settings.order {
+                Order::Wall => seat.shard.first_due(now),
+                Order::Record => seat.shard.next_deadline(),
+            };
             let (next, guard) = (seat.merge.next(now, due), seat.guard);
             match next {
                 Next::Nothing => return Ok(taken),
@@ -140,6 +143,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         let Some(seat) = self.seats.get_mut(&shard) else { return Ok(()) };
         let started = self.clock.monotonic();
         let Some(fired) = seat.shard.fire(now) else { return Ok(()) };
+        seat.merge.fired();
         // A timer has no record that could be set aside.
         let panicked = |_| Failure::Fatal("deciding a timer panicked".to_owned());
         let (fired, said) = fired.map_err(panicked)?;

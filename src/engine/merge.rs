@@ -7,7 +7,8 @@
 //! First start: the reference lanes alone, until they are caught up. Catching up: the oldest head goes first,
 //! ties by reference topics, then by the order of `Topic`. Caught up: arrival order, only that a hot lead
 //! overtakes leads that wait (every tenth turn is theirs). A due timer is one more head: it goes when no
-//! unread record is as old as its deadline. With `Order::Record` the oldest head goes first throughout, and
+//! unread record is as old as its deadline; of many in a row, new leads have every other turn. With
+//! `Order::Record` the oldest head goes first throughout, and
 //! time moves through the heads alone.
 
 use std::collections::VecDeque;
@@ -85,6 +86,8 @@ pub struct Merge {
     references_first: bool,
     arrivals: u64,
     fast_in_a_row: u32,
+    /// A timer went last.
+    after_timer: bool,
     /// When the ends that make the lanes caught up were asked for.
     asked_at: Timestamp,
 }
@@ -105,6 +108,7 @@ impl Merge {
             references_first,
             arrivals: 0,
             fast_in_a_row: 0,
+            after_timer: false,
             asked_at,
         };
         for (lane, start) in merge.lanes.iter_mut().zip(start) {
@@ -194,6 +198,7 @@ impl Merge {
     pub fn take(&mut self, topic: Topic) -> Option<(Record, Option<Flow>)> {
         let lane = &mut self.lanes[topic.index()];
         let record = lane.remove()?;
+        self.after_timer = false;
         match topic {
             Topic::LeadCreatedFast => self.fast_in_a_row += 1,
             Topic::LeadCreated => self.fast_in_a_row = 0,
@@ -205,6 +210,11 @@ impl Merge {
             return Some((record, Some(Flow::Resume)));
         }
         Some((record, None))
+    }
+
+    /// A timer has fired.
+    pub fn fired(&mut self) {
+        self.after_timer = true;
     }
 
     /// Delivery goes back to `offset`; what waits of this topic will come again, and until it has, the
@@ -249,6 +259,7 @@ impl Merge {
             return Next::Doubt;
         }
         match due.filter(|due| self.all_read(*due)) {
+            Some(_) if self.after_timer => self.new_lead().unwrap_or(Next::Timer),
             Some(_) => Next::Timer,
             None if self.caught_up() => self.first_arrived(),
             None => self.oldest(false),
@@ -283,12 +294,24 @@ impl Merge {
         heads.min().map_or(Next::Nothing, |(_, _, topic)| Next::Record(topic))
     }
 
+    /// While timers that are due wait in a row, every other turn is a new lead's: a storm of deadlines
+    /// starves nobody. What a lead's decision goes by is not overtaken; and no touch goes before a
+    /// deadline that it came too late for.
+    fn new_lead(&self) -> Option<Next> {
+        let intake = |topic: Topic| matches!(topic, Topic::LeadCreated | Topic::LeadCreatedFast);
+        let next = self.first_of(|topic| intake(topic) || topic.is_reference());
+        let is_lead = matches!(next, Next::Record(topic) if intake(topic));
+        (is_lead && self.caught_up()).then_some(next)
+    }
+
     fn first_arrived(&self) -> Next {
-        let heads = self
-            .lanes
-            .iter()
-            .zip(Topic::ALL)
-            .filter_map(|(lane, topic)| lane.queue.front().map(|head| (head.arrival, topic)));
+        self.first_of(|_| true)
+    }
+
+    fn first_of(&self, wanted: impl Fn(Topic) -> bool) -> Next {
+        let lanes = self.lanes.iter().zip(Topic::ALL).filter(|(_, topic)| wanted(*topic));
+        let heads =
+            lanes.filter_map(|(lane, topic)| lane.queue.front().map(|head| (head.arrival, topic)));
         let Some((_, first)) = heads.min() else { return Next::Nothing };
         let waits = |topic: Topic| !self.lanes[topic.index()].queue.is_empty();
         let turn_of_rest = self.fast_in_a_row >= FAST_IN_A_ROW;

@@ -125,6 +125,11 @@ impl Shard {
         self.timers.next_deadline()
     }
 
+    /// An instant after `now` before which nothing is due.
+    pub fn quiet_until(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.timers.quiet_until(now)
+    }
+
     /// The time of a decision at the edge's `now`.
     pub fn at(&self, now: Timestamp) -> Timestamp {
         now.max(self.mark.time)

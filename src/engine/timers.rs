@@ -10,21 +10,12 @@ use std::fmt;
 
 use crate::domain::time::Timestamp;
 use crate::domain::timer::{TimerKey, TimerMove};
-use crate::wheel::{TimerId, Wheel};
-
-/// Where an armed timer is.
-#[derive(Clone, Copy, Debug)]
-enum Place {
-    Wheel(TimerId),
-    /// Handed out by the wheel, or armed for an instant that the wheel has passed.
-    Ready,
-}
+use crate::wheel::Wheel;
 
 #[derive(Clone, Debug)]
 struct Armed {
     key: TimerKey,
     due_at: Timestamp,
-    place: Place,
 }
 
 /// What `Timers::apply` did.
@@ -38,7 +29,7 @@ pub struct Moved {
 #[derive(Default)]
 pub struct Timers {
     /// It begins with the first instant that is looked at: a wheel that began in 1970 would turn long.
-    wheel: Option<Wheel<u32>>,
+    wheel: Option<Wheel>,
     /// By the number that the wheel knows a timer by.
     slab: Vec<Option<Armed>>,
     free: Vec<u32>,
@@ -113,6 +104,14 @@ impl Timers {
         ready.into_iter().chain(ahead).min()
     }
 
+    /// An instant before which nothing is due after `now`; found at once, whatever is armed.
+    pub fn quiet_until(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.advance(now);
+        let ready = self.ready.first().map(|(due_at, _)| *due_at);
+        let ahead = self.wheel.as_mut().and_then(Wheel::quiet_until);
+        ready.into_iter().chain(ahead).min()
+    }
+
     /// The timer that is to fire first among those due at `now`.
     pub fn first_due(&mut self, now: Timestamp) -> Option<(Timestamp, &TimerKey)> {
         self.advance(now);
@@ -173,29 +172,24 @@ impl Timers {
             // Four billion timers do not fit into memory, so the number does not overflow.
             (self.slab.len() - 1) as u32
         });
-        let place = match &mut self.wheel {
-            Some(wheel) if due_at > self.advanced_to => Place::Wheel(wheel.insert(due_at, number)),
+        match &mut self.wheel {
+            Some(wheel) if due_at > self.advanced_to => {
+                wheel.arm(number, due_at);
+            }
             _ => {
                 self.ready.insert((due_at, key.clone()));
-                Place::Ready
             }
-        };
+        }
         self.by_key.insert(key.clone(), number);
-        self.slab[number as usize] = Some(Armed { key, due_at, place });
+        self.slab[number as usize] = Some(Armed { key, due_at });
     }
 
     fn take(&mut self, key: &TimerKey) -> Option<Timestamp> {
         let number = self.by_key.remove(key)?;
         let armed = self.slab[number as usize].take()?;
-        match armed.place {
-            Place::Wheel(id) => {
-                if let Some(wheel) = &mut self.wheel {
-                    wheel.cancel(id);
-                }
-            }
-            Place::Ready => {
-                self.ready.remove(&(armed.due_at, armed.key));
-            }
+        let is_ahead = self.wheel.as_mut().is_some_and(|wheel| wheel.cancel(number));
+        if !is_ahead {
+            self.ready.remove(&(armed.due_at, armed.key));
         }
         self.free.push(number);
         Some(armed.due_at)
@@ -210,8 +204,7 @@ impl Timers {
         let mut out = std::mem::take(&mut self.handed_out);
         wheel.advance(now, &mut out);
         for (due_at, number) in out.drain(..) {
-            let Some(armed) = &mut self.slab[number as usize] else { continue };
-            armed.place = Place::Ready;
+            let Some(armed) = &self.slab[number as usize] else { continue };
             self.ready.insert((due_at, armed.key.clone()));
         }
         self.handed_out = out;

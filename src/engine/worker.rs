@@ -210,7 +210,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             return over.since(now).max(Span::ZERO).min(self.settings.linger);
         }
         let ahead = |due: Timestamp| (due > now).then(|| due.since(now));
-        let deadlines = self.seats.values_mut().filter_map(|seat| seat.shard.next_deadline());
+        let deadlines = self.seats.values_mut().filter_map(|seat| seat.shard.quiet_until(now));
         let next = deadlines.filter_map(ahead).min();
         next.unwrap_or(self.settings.idle).min(self.settings.idle)
     }

@@ -1,235 +1,197 @@
-//! Homes: which chunks belong to which window, and which of them have room.
+//! Homes: the entries of one window, in chunks from one pool.
 //!
-//! Each chunk is in one of two lists of its home, *open* (has room) or *full*; an empty chunk
-//! belongs to no home. Arming takes the first open chunk, so the holes that cancelling leaves are
-//! filled before new memory is used.
+//! An entry is a number and nothing else. It says that a timer of this number *was* armed for this
+//! window; whether it still is, the table says. So nothing is ever taken out of the middle of a home:
+//! it is read through once, when its window is staged, or when the wheel sweeps.
 
-use std::num::NonZeroU32;
+/// No chunk.
+const NONE: u32 = u32::MAX;
+/// Entries in a chunk.
+pub(super) const PLACES: usize = 32;
+/// Chunks in a segment.
+const SEGMENT_BITS: u32 = 10;
+const SEGMENT: usize = 1 << SEGMENT_BITS;
+/// Entries in a segment.
+const ENTRIES: usize = SEGMENT * PLACES;
+/// The home of what a sweep has yet to look at.
+pub(super) const REST: u32 = super::RING as u32;
+const WORDS: usize = super::RING as usize / 64;
 
-use super::chunks::{self, Chunks, Header, NONE};
-use super::{RING, TimerId};
-
-/// Homes 0..RING are the windows ahead, by their number modulo RING.
-const STAGES: u32 = RING as u32;
-const DEALT: u32 = STAGES + 2;
-/// From here on: far windows that are not yet dealt out.
-const FAR: u32 = DEALT + 2;
-
-/// The home of a window that is not staged.
-pub(super) fn of_window(window: i64) -> u32 {
-    (window & (RING - 1)) as u32
-}
-
-/// The home of a window that is staged: the present one or the next.
-pub(super) fn of_stage(window: i64) -> u32 {
-    STAGES + (window & 1) as u32
-}
-
-/// Whether the timers of a home have offsets in a far window.
-pub(super) fn is_far(home: u32) -> bool {
-    home >= DEALT
-}
-
-/// The home of a far window that is dealt out: the present one or the next.
-pub(super) fn of_dealt(number: i64) -> u32 {
-    DEALT + (number & 1) as u32
+/// Memory for chunks: it is never moved.
+struct Segment {
+    entries: Box<[u32; ENTRIES]>,
+    /// The next chunk of the same home, or of the pool.
+    next: Box<[u32; SEGMENT]>,
 }
 
 #[derive(Clone, Copy)]
 struct Home {
-    open: u32,
-    full: u32,
+    /// Where the next entry goes, in the chunk that is being filled; all behind that are full. At the
+    /// begin of a chunk there is no room.
+    at: u32,
     chunks: u32,
+    /// What the mark of a timer says whose entry the last sweep has seen, or that came after it.
+    mark: u32,
 }
 
-const EMPTY: Home = Home { open: NONE, full: NONE, chunks: 0 };
-
-pub(super) struct Homes<K> {
-    pub(super) chunks: Chunks<K>,
-    homes: Vec<Home>,
-    /// Homes of far windows that are over.
-    spare: Vec<u32>,
-    /// Which of the windows ahead have timers.
-    occupied: [u64; RING as usize / 64],
+/// The entries of all windows ahead.
+pub(super) struct Homes {
+    homes: Box<[Home; REST as usize + 1]>,
+    segments: Vec<Segment>,
+    count: u32,
+    /// First of the pool.
+    free: u32,
+    /// Which homes may have entries.
+    occupied: [u64; WORDS],
+    /// Entries in all homes.
+    pub(super) entries: usize,
 }
 
-impl<K: Copy> Homes<K> {
-    pub(super) fn new() -> Homes<K> {
+impl Homes {
+    pub(super) fn new() -> Homes {
         Homes {
-            chunks: Chunks::new(),
-            homes: vec![EMPTY; FAR as usize],
-            spare: Vec::new(),
-            occupied: [0; RING as usize / 64],
+            homes: boxed(Home { at: 0, chunks: 0, mark: 0 }),
+            segments: Vec::new(),
+            count: 0,
+            free: NONE,
+            occupied: [0; WORDS],
+            entries: 0,
         }
     }
 
-    /// One more home, for a far window.
-    pub(super) fn add(&mut self) -> u32 {
-        self.spare.pop().unwrap_or_else(|| {
-            self.homes.push(EMPTY);
-            (self.homes.len() - 1) as u32
-        })
+    pub(super) fn chunks(&self, home: u32) -> u64 {
+        u64::from(self.homes[home as usize].chunks)
     }
 
-    /// Gives back the empty home of a far window.
-    pub(super) fn remove(&mut self, home: u32) {
-        self.spare.push(home);
+    pub(super) fn mark(&self, home: u32) -> u32 {
+        self.homes[home as usize].mark
     }
 
-    /// How many chunks a home has; none of them is empty.
-    pub(super) fn count(&self, home: u32) -> u32 {
-        self.homes[home as usize].chunks
+    /// Appends an entry; gives the mark that the timer's word is to have.
+    #[inline]
+    pub(super) fn append(&mut self, home: u32, number: u32) -> u32 {
+        let home = home as usize;
+        if (self.homes[home].at as usize).is_multiple_of(PLACES) {
+            self.open(home);
+        }
+        let place = &mut self.homes[home];
+        let (at, mark) = (place.at as usize, place.mark);
+        place.at += 1;
+        self.segments[at / ENTRIES].entries[at % ENTRIES] = number;
+        self.entries += 1;
+        mark
     }
 
-    /// Any chunk of a home.
-    pub(super) fn first(&self, home: u32) -> Option<u32> {
-        let Home { open, full, .. } = self.homes[home as usize];
-        [full, open].into_iter().find(|&chunk| chunk != NONE)
+    /// Takes a chunk out of a home: its entries, and how many they are.
+    pub(super) fn take(&mut self, home: u32) -> Option<([u32; PLACES], usize)> {
+        let home = &mut self.homes[home as usize];
+        home.chunks = home.chunks.checked_sub(1)?;
+        let last = home.at - 1;
+        let (chunk, len) = (last / PLACES as u32, last as usize % PLACES + 1);
+        let (segment, index) = split(chunk);
+        let segment = &mut self.segments[segment];
+        let next = std::mem::replace(&mut segment.next[index], self.free);
+        self.free = chunk;
+        // A chunk that is not the head is full: the next entry would begin another.
+        home.at = if home.chunks == 0 { 0 } else { (next + 1) * PLACES as u32 };
+        self.entries -= len;
+        let entries = segment.entries.as_chunks().0[index];
+        Some((entries, len))
     }
 
-    /// The chunk after this one, in some order of all chunks of the home that begins at `first`.
-    pub(super) fn after(&self, chunk: u32) -> Option<u32> {
-        let header = self.chunks.header(chunk);
-        let open = self.homes[header.home as usize].open;
-        let next = if header.next == NONE && !header.has_room() { open } else { header.next };
-        (next != NONE).then_some(next)
+    /// Every entry of a home.
+    pub(super) fn entries_of(&self, home: u32) -> impl Iterator<Item = u32> + '_ {
+        let Home { at, chunks, .. } = self.homes[home as usize];
+        let last = at.wrapping_sub(1);
+        let (mut chunk, mut len) = (last / PLACES as u32, last as usize % PLACES + 1);
+        let chunks = (0..chunks).flat_map(move |_| {
+            let (segment, index) = split(chunk);
+            let segment = &self.segments[segment];
+            chunk = segment.next[index];
+            segment.entries[index * PLACES..][..std::mem::replace(&mut len, PLACES)].iter()
+        });
+        chunks.copied()
     }
 
-    /// The first window after `window` that has timers and is not staged.
+    /// Begins a sweep: what the home holds is the rest, and the home starts anew, with the other mark.
+    pub(super) fn begin_sweep(&mut self, home: u32) {
+        let at = self.homes[home as usize];
+        self.homes[REST as usize] = at;
+        let mark = at.mark ^ super::table::MARK;
+        self.homes[home as usize] = Home { at: 0, chunks: 0, mark };
+    }
+
+    /// Says that a home has no entries any more.
+    pub(super) fn vacate(&mut self, home: u32) {
+        self.occupied[home as usize / 64] &= !(1 << (home % 64));
+    }
+
+    /// The first window after `window` that may have entries.
     pub(super) fn first_after(&self, window: i64) -> Option<i64> {
         let start = window + 1;
-        let (word, bit) = (of_window(start) / 64, of_window(start) % 64);
-        let words = self.occupied.len() as u32;
+        let home = super::home(start);
+        let (word, bit) = (home as usize / 64, home % 64);
         // The word where the search begins comes twice: its upper bits first, its lower ones last.
-        for step in 0..=words {
-            let index = (word + step) % words;
-            let mut bits = self.occupied[index as usize];
+        for step in 0..=WORDS {
+            let index = (word + step) % WORDS;
+            let mut bits = self.occupied[index];
             if step == 0 {
                 bits &= u64::MAX << bit;
             }
             if bits != 0 {
-                let home = i64::from(index * 64 + bits.trailing_zeros());
-                return Some(start + ((home - start) & (RING - 1)));
+                let home = index as i64 * 64 + i64::from(bits.trailing_zeros());
+                return Some(start + ((home - start) & (super::RING - 1)));
             }
         }
         None
     }
 
-    pub(super) fn place(&mut self, home: u32, offset: u32, key: K) -> TimerId {
-        let mut chunk = self.homes[home as usize].open;
-        if chunk == NONE {
-            chunk = self.chunks.open(home, key);
-            self.attach(chunk, home);
-        }
-        let (slot, uses) = self.chunks.write(chunk, offset, is_far(home), key);
-        let header = self.chunks.header(chunk);
-        let epoch = header.epoch;
-        if !header.has_room() {
-            self.unlist(chunk);
-            self.list(chunk);
-        }
-        TimerId { slot, generation: generation(epoch, uses) }
+    pub(super) fn bytes(&self) -> usize {
+        let of_segment = (ENTRIES + SEGMENT) * size_of::<u32>() + size_of::<Segment>();
+        self.segments.len() * of_segment + self.homes.len() * size_of::<Home>()
     }
 
-    /// Whether the timer is armed.
-    pub(super) fn holds(&self, id: TimerId) -> bool {
-        let chunk = chunks::chunk_of(id.slot);
-        if !self.chunks.exists(chunk) {
-            return false;
-        }
-        let header = self.chunks.header(chunk);
-        header.live & (1 << chunks::place_of(id.slot)) != 0
-            && id.generation == generation(header.epoch, self.chunks.uses(id.slot))
-    }
-
-    /// The link of a timer in a staged chunk.
-    pub(super) fn link_of(&self, slot: u32) -> Option<u32> {
-        let links = self.chunks.header(chunks::chunk_of(slot)).links;
-        (links != NONE).then(|| chunks::slot_at(links, chunks::place_of(slot)))
-    }
-
-    /// Frees a place. If its chunk is now empty, that is closed; gives the links that it had.
-    pub(super) fn vacate(&mut self, slot: u32) -> Option<u32> {
-        let chunk = chunks::chunk_of(slot);
-        let header = self.chunks.header_mut(chunk);
-        let had_room = header.has_room();
-        header.live &= !(1 << chunks::place_of(slot));
-        if header.live == 0 {
-            let links = header.links;
-            self.detach(chunk);
-            self.chunks.close(chunk);
-            return (links != NONE).then_some(links);
-        }
-        if !had_room && header.has_room() {
-            self.unlist(chunk);
-            self.list(chunk);
-        }
-        None
-    }
-
-    /// Moves a chunk to another home.
-    pub(super) fn rehome(&mut self, chunk: u32, home: u32) {
-        self.detach(chunk);
-        self.chunks.header_mut(chunk).home = home;
-        self.attach(chunk, home);
-    }
-
-    fn attach(&mut self, chunk: u32, home: u32) {
-        self.homes[home as usize].chunks += 1;
-        if let Some(word) = self.occupied.get_mut(home as usize / 64) {
+    /// An empty chunk at the head of a home.
+    #[cold]
+    #[inline(never)]
+    fn open(&mut self, home: usize) {
+        let chunk = match self.free {
+            NONE => self.grow(),
+            free => {
+                let (segment, index) = split(free);
+                self.free = self.segments[segment].next[index];
+                free
+            }
+        };
+        let place = &mut self.homes[home];
+        let head = if place.chunks == 0 { NONE } else { place.at / PLACES as u32 - 1 };
+        place.at = chunk * PLACES as u32;
+        place.chunks += 1;
+        let (segment, index) = split(chunk);
+        self.segments[segment].next[index] = head;
+        if let Some(word) = self.occupied.get_mut(home / 64) {
             *word |= 1 << (home % 64);
         }
-        self.list(chunk);
     }
 
-    fn detach(&mut self, chunk: u32) {
-        self.unlist(chunk);
-        let number = self.chunks.header(chunk).home;
-        let home = &mut self.homes[number as usize];
-        home.chunks -= 1;
-        if home.chunks == 0
-            && let Some(word) = self.occupied.get_mut(number as usize / 64)
-        {
-            *word &= !(1 << (number % 64));
+    fn grow(&mut self) -> u32 {
+        // An entry's place has 32 bits.
+        assert!(self.count < u32::MAX / PLACES as u32, "more entries than a wheel can hold");
+        let chunk = self.count;
+        self.count += 1;
+        if (chunk as usize).is_multiple_of(SEGMENT) {
+            self.segments.push(Segment { entries: boxed(0), next: boxed(0) });
         }
-    }
-
-    /// Puts a chunk first in the list of its home that suits it.
-    fn list(&mut self, chunk: u32) {
-        let header = self.chunks.header_mut(chunk);
-        let home = &mut self.homes[header.home as usize];
-        let head = if header.has_room() { &mut home.open } else { &mut home.full };
-        let second = std::mem::replace(head, chunk);
-        header.prev = NONE;
-        header.next = second;
-        if second != NONE {
-            self.chunks.header_mut(second).prev = chunk;
-        }
-    }
-
-    /// Takes a chunk out of the list that it is in.
-    fn unlist(&mut self, chunk: u32) {
-        let &Header { next, prev, home, .. } = self.chunks.header(chunk);
-        if next != NONE {
-            self.chunks.header_mut(next).prev = prev;
-        }
-        if prev != NONE {
-            self.chunks.header_mut(prev).next = next;
-            return;
-        }
-        let home = &mut self.homes[home as usize];
-        let head = if home.open == chunk { &mut home.open } else { &mut home.full };
-        *head = next;
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.chunks.bytes()
-            + self.homes.capacity() * size_of::<Home>()
-            + self.spare.capacity() * size_of::<u32>()
+        chunk
     }
 }
 
-/// Never zero, because epochs begin at one.
-fn generation(epoch: u32, uses: u8) -> NonZeroU32 {
-    NonZeroU32::MIN.saturating_add(((epoch - 1) << u8::BITS) | u32::from(uses))
+/// An array that never was on the stack. Zeros are asked for as such, so that the system gives the memory
+/// page by page, as it is touched.
+pub(super) fn boxed<T: Copy, const N: usize>(value: T) -> Box<[T; N]> {
+    vec![value; N].into_boxed_slice().try_into().unwrap_or_else(|_| Box::new([value; N]))
+}
+
+fn split(chunk: u32) -> (usize, usize) {
+    ((chunk >> SEGMENT_BITS) as usize, chunk as usize % SEGMENT)
 }

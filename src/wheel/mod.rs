@@ -1,138 +1,143 @@
-//! The timer wheel: which keys fall due up to an instant, in order.
+//! The timer wheel: which numbers fall due up to an instant, in order.
 //!
-//! Every open lead holds a deadline or two, most of them are cancelled before they fall due, and
-//! the loop that routes leads must not wait for any of it. So arming and cancelling cost a few
-//! memory accesses whatever the number of timers, and nothing is ever moved in one go.
+//! Every open lead holds a deadline, most of them are cancelled before they fall due, and the loop
+//! that routes leads must not wait for any of it. So arming and cancelling cost a memory access or
+//! two whatever the number of timers, and nothing is ever moved in one go.
+//!
+//! A timer is named by a *number* that its owner chooses: small ones, as indexes into a table of the
+//! owner's are, since the wheel has a word for each up to the largest. A number has one timer at most;
+//! arming it again moves it. So there are no handles to keep, and none that could be stale.
 //!
 //! # Contract
 //!
 //! 1. A timer never fires early: `advance(now)` gives out exactly those with `deadline <= now`.
-//! 2. What one `advance` gives out is ordered by (deadline, key), to the millisecond. Order of
-//!    insertion never shows.
-//! 3. A deadline at or before the wheel's present is due at the next `advance`, with its own
-//!    deadline.
+//! 2. What one `advance` gives out is ordered by (deadline, number), to the millisecond. Order of
+//!    arming never shows.
+//! 3. A deadline at or before the wheel's present is due at the next `advance`, with its own deadline.
 //! 4. One `advance` over an hour gives what 3.6 million advances by a millisecond give.
 //! 5. Time does not go back: an `advance` to before the wheel's present does nothing.
-//! 6. `cancel` says whether it stopped a timer. An id whose timer has fired or was cancelled is
-//!    refused for ever, also when its place holds another timer.
+//! 6. `cancel` says whether it stopped a timer; `arm`, whether it moved one.
 //! 7. `next_deadline` is the earliest deadline still armed, exact at any distance.
 //! 8. An operation that stalls does not exist: work that could wait is done in bounded slices.
 //!
 //! # How it works
 //!
 //! ```text
-//!   insert ──► window of 65.5 s ──────────────┐ one window ahead, a slice a tick
-//!        │     (4096 of them: 3.1 days)       ▼
-//!        │                            a list a millisecond,  ──► advance ──► due
-//!        │                            this window and the next
-//!        └───► far window of 70 min ──────────┘
-//!              (a sparse map, any year)
+//!            ┌► a word a number: armed? when?  ◄── cancel: one store
+//!   arm ─────┤
+//!            └► an entry in the window of its deadline ──► 256 slots ──► sorted ──► due
+//!               16,384 windows of 65.5 s: 12.4 days       of 256 ms
 //! ```
 //!
-//! - A timer is written once, into a *chunk* of 64 that belongs to the window of its deadline, and
-//!   stays there until it fires; so its place can be its id, and no cascade exists. Chunks come
-//!   from one pool, which grows by segments and never copies what it holds.
-//! - *Cancel* clears a bit in the chunk's header. Nothing else happens, unless the chunk thereby
-//!   gets room (the window fills it first), becomes empty (it goes back to the pool at once), or
-//!   is *staged* (the timer leaves its list).
-//! - While a window runs, the next one is *staged*: `advance` gives each of its timers a link in
-//!   the list of its millisecond, as many chunks a tick as make it ready in time. Firing reads
-//!   the lists in order; only keys that share a millisecond are sorted.
-//! - A far window is dealt out likewise to the windows inside it, in the 70 minutes before it.
-//! - Generations: the epoch of the chunk (24 bits) and the uses of the place within that epoch (8
-//!   bits). A chunk that has used up either takes no more timers; nothing wraps around.
+//! - The *table* has a word for each number: whether it is armed, and the deadline's lower 30 bits.
+//!   Everything else is an *entry*, a number that was once armed for a stretch of time; it counts if
+//!   the word still says so, and is dropped when it is met if not. So cancelling is one store.
+//! - While a window runs, the next one is *staged*: `advance` spreads its entries over slots, as many
+//!   a tick as make it ready in time. A slot is sorted when it begins.
+//! - Entries that no longer count wait for their window. Once a third of all are such, each new entry
+//!   pays for looking at four old ones, window by window; a mark in the word, whose meaning changes
+//!   with each sweep of a window, tells a number that a window has twice.
+//! - *Apart*, in an ordered set with their whole deadline, are timers that are late already when they
+//!   are armed, and those over 12.4 days ahead. They are few, and fire from there.
 //!
 //! # Costs
 //!
-//! - Memory: 7 bytes for an open timer with a 4-byte key (key 4, offset 2, its share of a header
-//!   1), up to 2 more after many cancellations or if it is over 3.1 days ahead, and 8 for a link
-//!   while it is staged. One million open timers over three days weigh about 9 MB, of which 1 MB
-//!   is half-filled chunks and 0.6 MB fixed. Memory is reused, never given back.
-//! - A tick costs its share of staging the next window (timers of that window × tick / 65.5 s, a
-//!   few nanoseconds each) and the timers that fire; a tick without either, some 10 ns.
+//! - Memory: 8.1 bytes for an open timer, at most 2 more under churn (4 the word, 4 the entry), and 8
+//!   while its window is staged. One million open timers over three days weigh about 9 MB, of which
+//!   half a megabyte is half-filled chunks. Memory is reused, never given back.
+//! - A tick costs its share of staging the next window (timers of that window × tick / 65.5 s, some 20
+//!   ns each) and the timers that fire; a tick without either, some 10 ns.
 //! - A jump over many windows stages each of them at once: as much work as firing them.
-//! - `next_deadline` is a look at a bitmap if anything is due within the window, else a walk over
-//!   the chunk headers of one window, remembered until that timer goes.
+//! - `next_deadline` is a look at a bitmap and at one slot if anything is due within the window, else a
+//!   walk over the entries of one window; it is remembered until that timer goes. `quiet_until` never
+//!   takes that walk.
 
-mod chunks;
 mod homes;
-mod lists;
 mod search;
+mod slots;
 mod staging;
+mod table;
 
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
-use std::num::NonZeroU32;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use crate::domain::time::Timestamp;
 use homes::Homes;
-use lists::Lists;
+use slots::Slots;
+use table::{APART, ARMED, MARK, Table};
 
+/// Milliseconds of a slot, as a power of two.
+const SLOT_BITS: u32 = 8;
 /// Milliseconds of a window, as a power of two.
 const WINDOW_BITS: u32 = 16;
 const WINDOW: i64 = 1 << WINDOW_BITS;
 const WINDOW_MASK: i64 = WINDOW - 1;
-/// Windows ahead that have a home of their own.
-const RING: i64 = 4096;
-/// Windows in a far window, as a power of two.
-const FAR_WINDOW_BITS: u32 = 6;
-/// Milliseconds of a far window, as a power of two.
-const FAR_BITS: u32 = WINDOW_BITS + FAR_WINDOW_BITS;
+/// Slots of a window.
+const SLOTS: i64 = 1 << (WINDOW_BITS - SLOT_BITS);
+/// Windows that have a home: as many as the deadlines in the table's words can tell apart.
+const RING: i64 = 1 << 14;
 
-/// Names one timer of one wheel, for ever: no later timer has the same id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TimerId {
-    slot: u32,
-    generation: NonZeroU32,
-}
-
-/// The keys that wait for their deadline. See the module for the contract.
-pub struct Wheel<K> {
+/// The timers that wait for their deadline. See the module for the contract.
+pub struct Wheel {
     now: i64,
-    /// The window that `now` is in; it and the next one are staged.
+    /// The window that `now` is in. Its timers, and those armed for the next one since it began, are in
+    /// slots; the others of the next one are being staged.
     window: i64,
-    homes: Homes<K>,
-    lists: Lists,
-    /// Far window number to its home. None of them has begun to be dealt out.
-    far: BTreeMap<i64, u32>,
-    /// The home of the far window that is being dealt out.
-    dealing: Option<u32>,
-    /// Timers that were late already when they were armed. Cancelled ones stay until they surface.
-    late: BinaryHeap<Reverse<Late<K>>>,
-    /// The earliest armed timer, if known.
-    earliest: Option<Earliest>,
+    /// The slot that `now` is in; its entries are in `current`, sorted, fired up to `cursor`.
+    slot: i64,
+    current: Vec<u64>,
+    cursor: usize,
+    /// Entries of the present slot that came after it was sorted.
+    soon: BinaryHeap<Reverse<u64>>,
+    table: Table,
+    slots: Slots,
+    homes: Homes,
+    /// Timers that are late, or beyond the ring.
+    apart: BTreeSet<(i64, u32)>,
+    /// When each of them is due.
+    apart_at: BTreeMap<u32, i64>,
+    /// The window that is swept, and what new entries still owe to sweeping.
+    sweeping: i64,
+    sweep_debt: usize,
+    /// The earliest timer, if it is known (see `UNKNOWN`) and if it is still armed; nothing armed is earlier.
+    earliest: Earliest,
     len: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Late<K> {
-    deadline: i64,
-    key: K,
-    slot: u32,
-    generation: NonZeroU32,
-}
-
-#[derive(Clone, Copy)]
 struct Earliest {
     deadline: i64,
-    slot: u32,
+    number: u32,
 }
 
-impl<K: Copy + Ord> Wheel<K> {
+/// Earlier than any timer, so that none is taken for the earliest.
+const UNKNOWN: Earliest = Earliest { deadline: i64::MIN, number: 0 };
+
+fn home(window: i64) -> u32 {
+    (window & (RING - 1)) as u32
+}
+
+impl Wheel {
     /// An empty wheel whose present is `now`.
-    pub fn new(now: Timestamp) -> Wheel<K> {
+    pub fn new(now: Timestamp) -> Wheel {
         Wheel {
             now: now.0,
             window: now.0 >> WINDOW_BITS,
+            slot: now.0 >> SLOT_BITS,
+            current: Vec::new(),
+            cursor: 0,
+            soon: BinaryHeap::new(),
+            table: Table::default(),
+            slots: Slots::new(),
             homes: Homes::new(),
-            lists: Lists::new(),
-            far: BTreeMap::new(),
-            dealing: None,
-            late: BinaryHeap::new(),
-            earliest: None,
+            apart: BTreeSet::new(),
+            apart_at: BTreeMap::new(),
+            sweeping: (now.0 >> WINDOW_BITS) + 1,
+            sweep_debt: 0,
+            earliest: UNKNOWN,
             len: 0,
         }
     }
@@ -153,150 +158,197 @@ impl<K: Copy + Ord> Wheel<K> {
 
     /// The memory that the wheel has asked for, in bytes; part of it may not have been touched yet.
     pub fn bytes(&self) -> usize {
+        // What an ordered set or map holds beside its elements, about.
+        let apart = self.apart.len() * 2 * (size_of::<(i64, u32)>() + size_of::<(u32, i64)>());
         size_of::<Self>()
+            + self.table.bytes()
+            + self.slots.bytes()
             + self.homes.bytes()
-            + self.lists.bytes()
-            + self.late.capacity() * size_of::<Late<K>>()
-            + self.far.len() * size_of::<(i64, u32)>()
+            + (self.current.capacity() + self.soon.capacity()) * size_of::<u64>()
+            + apart
     }
 
-    /// Arms a timer. The same key may be armed any number of times.
-    pub fn insert(&mut self, deadline: Timestamp, key: K) -> TimerId {
+    /// Arms the timer of a number, or moves it; true if it was armed before.
+    #[inline]
+    pub fn arm(&mut self, number: u32, deadline: Timestamp) -> bool {
         let at = deadline.0;
-        let ahead = (at >> WINDOW_BITS) - self.window;
-        let id = if at <= self.now {
-            self.insert_late(at, key)
-        } else if ahead <= 1 {
-            self.insert_staged(at, key)
-        } else if ahead < RING {
-            let home = homes::of_window(at >> WINDOW_BITS);
-            self.homes.place(home, (at & WINDOW_MASK) as u32, key)
-        } else {
-            let home = self.far_home(at >> FAR_BITS);
-            self.homes.place(home, (at & ((1 << FAR_BITS) - 1)) as u32, key)
-        };
-        self.len += 1;
-        if self.len == 1 || self.earliest.is_some_and(|known| at < known.deadline) {
-            self.earliest = Some(Earliest { deadline: at, slot: id.slot });
+        let window = at >> WINDOW_BITS;
+        let word = self.table.word(number);
+        if *word != 0 || !(2..RING).contains(&(window - self.window)) {
+            return self.arm_otherwise(number, at);
         }
-        id
+        // A new timer for a window that is not staged: nearly all are.
+        *word = ARMED | self.homes.append(home(window), number) | table::time_of(at);
+        self.len += 1;
+        if at <= self.earliest.deadline {
+            self.note_earlier(number, at);
+        }
+        self.tidy();
+        false
     }
 
-    /// Stops a timer; false if it has fired or was cancelled before.
-    pub fn cancel(&mut self, id: TimerId) -> bool {
-        if !self.homes.holds(id) {
-            return false;
+    /// Stops the timer of a number; false if none is armed.
+    #[inline]
+    pub fn cancel(&mut self, number: u32) -> bool {
+        let Some(word) = self.table.known(number) else { return false };
+        let before = std::mem::take(word);
+        self.len -= usize::from(before != 0);
+        if before == APART {
+            self.take_apart(number);
         }
-        if self.earliest.is_some_and(|known| known.slot == id.slot) {
-            self.earliest = None;
-        }
-        if let Some(link) = self.homes.link_of(id.slot) {
-            self.lists.unlink(link);
-        }
-        self.vacate(id.slot);
-        self.len -= 1;
-        true
+        before != 0
     }
 
     /// Moves the wheel's present to `now` and appends all that is due to `due`.
-    pub fn advance(&mut self, now: Timestamp, due: &mut Vec<(Timestamp, K)>) {
+    pub fn advance(&mut self, now: Timestamp, due: &mut Vec<(Timestamp, u32)>) {
         let now = now.0;
         if now < self.now {
             return;
         }
-        self.earliest = self.earliest.filter(|known| known.deadline > now);
-        let before = due.len();
-        self.fire_late(due);
-        let mut from = self.now & WINDOW_MASK;
-        let target = now >> WINDOW_BITS;
-        while self.window < target {
-            self.fire(from, WINDOW_MASK, due);
-            self.enter_next_window(target);
-            from = 0;
+        if self.earliest.deadline <= now {
+            self.earliest = UNKNOWN;
         }
-        self.fire(from, now & WINDOW_MASK, due);
+        let before = due.len();
+        let target = now >> SLOT_BITS;
+        loop {
+            let end = (self.slot << SLOT_BITS) | ((1 << SLOT_BITS) - 1);
+            self.fire(now.min(end), due);
+            if self.slot == target {
+                break;
+            }
+            self.enter_next_slot(target);
+        }
         self.len -= due.len() - before;
         let last = std::mem::replace(&mut self.now, now);
         self.stage_slice(last);
     }
 
-    fn insert_late(&mut self, deadline: i64, key: K) -> TimerId {
-        let id = self.place_staged(homes::of_stage(self.window), 0, key);
-        if let Some(link) = self.homes.link_of(id.slot) {
-            self.lists.leave_alone(link);
+    #[inline(never)]
+    fn arm_otherwise(&mut self, number: u32, at: i64) -> bool {
+        let before = self.table.get(number);
+        if before == APART {
+            self.take_apart(number);
         }
-        let late = Late { deadline, key, slot: id.slot, generation: id.generation };
-        self.late.push(Reverse(late));
-        id
+        let ahead = (at >> WINDOW_BITS) - self.window;
+        let word = if at <= self.now || ahead >= RING {
+            self.apart.insert((at, number));
+            self.apart_at.insert(number, at);
+            APART
+        } else if ahead <= 1 {
+            self.enter_slots(number, at);
+            ARMED | table::time_of(at)
+        } else {
+            let home = home(at >> WINDOW_BITS);
+            let has_entry = before & ARMED != 0 && table::home_of(before) == home;
+            let mark = match has_entry {
+                true => before & MARK,
+                false => self.homes.append(home, number),
+            };
+            ARMED | mark | table::time_of(at)
+        };
+        *self.table.word(number) = word;
+        self.len += usize::from(before == 0);
+        if at <= self.earliest.deadline {
+            self.note_earlier(number, at);
+        }
+        self.tidy();
+        before != 0
     }
 
-    fn insert_staged(&mut self, at: i64, key: K) -> TimerId {
-        let window = at >> WINDOW_BITS;
-        let offset = (at & WINDOW_MASK) as u32;
-        let id = self.place_staged(homes::of_stage(window), offset, key);
-        if let Some(link) = self.homes.link_of(id.slot) {
-            self.lists.push(lists::of_millisecond(window, offset), link);
-        }
-        id
+    #[cold]
+    fn note_earlier(&mut self, number: u32, deadline: i64) {
+        self.earliest = self.earliest.min(Earliest { deadline, number });
     }
 
-    /// A place in a chunk that has links.
-    fn place_staged(&mut self, home: u32, offset: u32, key: K) -> TimerId {
-        let id = self.homes.place(home, offset, key);
-        let chunk = chunks::chunk_of(id.slot);
-        if self.homes.chunks.header(chunk).links == chunks::NONE {
-            self.homes.chunks.header_mut(chunk).links = self.lists.open_links(chunk);
-        }
-        id
-    }
-
-    /// The home of a far window, made at its first timer.
-    fn far_home(&mut self, number: i64) -> u32 {
-        let homes = &mut self.homes;
-        *self.far.entry(number).or_insert_with(|| homes.add())
-    }
-
-    /// Frees a place, and with the last of a chunk the chunk and its links.
-    fn vacate(&mut self, slot: u32) {
-        if let Some(links) = self.homes.vacate(slot) {
-            self.lists.close_links(links);
+    /// Makes an entry in one of the two staged windows.
+    fn enter_slots(&mut self, number: u32, at: i64) {
+        let (slot, entry) = (at >> SLOT_BITS, slots::entry(table::time_of(at), number));
+        if slot == self.slot {
+            self.enter_soon(entry);
+        } else {
+            self.slots.push(&self.table, slot, entry);
         }
     }
 
-    fn fire_late(&mut self, due: &mut Vec<(Timestamp, K)>) {
-        if self.late.is_empty() {
-            return;
+    fn enter_soon(&mut self, entry: u64) {
+        if self.soon.len() == self.soon.capacity() {
+            let mut entries: Vec<u64> = self.soon.drain().map(|Reverse(entry)| entry).collect();
+            slots::make_room(&self.table, &mut entries);
+            self.soon.reserve(entries.capacity());
+            self.soon.extend(entries.into_iter().map(Reverse));
         }
-        let mut late = std::mem::take(&mut self.late).into_vec();
-        late.sort_unstable_by(|a, b| b.cmp(a));
-        for Reverse(timer) in late {
-            if self.homes.holds(TimerId { slot: timer.slot, generation: timer.generation }) {
-                self.vacate(timer.slot);
-                due.push((Timestamp(timer.deadline), timer.key));
+        self.soon.push(Reverse(entry));
+    }
+
+    #[cold]
+    fn take_apart(&mut self, number: u32) {
+        if let Some(deadline) = self.apart_at.remove(&number) {
+            self.apart.remove(&(deadline, number));
+        }
+    }
+
+    /// Steps to the next slot that has entries, at most to `target`.
+    fn enter_next_slot(&mut self, target: i64) {
+        let ahead = self.slots.first_from(self.slot + 1, self.window);
+        let window = target >> (WINDOW_BITS - SLOT_BITS);
+        match ahead.filter(|slot| *slot < target) {
+            Some(slot) => self.enter_slot(slot),
+            None if window == self.window => self.enter_slot(target),
+            None => self.enter_next_window(window),
+        }
+    }
+
+    fn enter_slot(&mut self, slot: i64) {
+        self.slot = slot;
+        self.cursor = 0;
+        self.slots.take(slot, &mut self.current);
+        self.current.sort_unstable();
+    }
+
+    /// Fires what is due up to `limit`, which lies in the present slot.
+    fn fire(&mut self, limit: i64, due: &mut Vec<(Timestamp, u32)>) {
+        let base = self.slot << SLOT_BITS;
+        loop {
+            let other = self.first_outside(limit);
+            let (deadline, number) = other.map_or((limit + 1, 0), |it| (it.deadline, it.number));
+            let stop = slots::entry((deadline - base).max(0) as u32, number);
+            let stop = if deadline < base { 0 } else { stop };
+            while let Some(&entry) = self.current.get(self.cursor) {
+                let offset = slots::offset_of(entry);
+                if slots::entry(offset as u32, entry as u32) >= stop {
+                    break;
+                }
+                self.cursor += 1;
+                self.fire_entry(entry, base + offset, due);
+            }
+            let Some(Earliest { deadline, number }) = other else { return };
+            if self.table.get(number) == APART && self.apart.remove(&(deadline, number)) {
+                self.apart_at.remove(&number);
+                *self.table.word(number) = 0;
+                due.push((Timestamp(deadline), number));
+            } else if let Some(Reverse(entry)) = self.soon.pop() {
+                self.fire_entry(entry, deadline, due);
             }
         }
     }
 
-    /// Fires the milliseconds `from..=to` of the present window.
-    fn fire(&mut self, from: i64, to: i64, due: &mut Vec<(Timestamp, K)>) {
-        let mut from = from as u32;
-        while let Some(offset) = self.lists.first_from(self.window, from) {
-            if i64::from(offset) > to {
-                return;
-            }
-            let deadline = Timestamp((self.window << WINDOW_BITS) + i64::from(offset));
-            let first = due.len();
-            let mut next = self.lists.take(lists::of_millisecond(self.window, offset));
-            while let Some(link) = next {
-                next = self.lists.after(link);
-                let slot = self.lists.slot(link);
-                due.push((deadline, self.homes.chunks.key(slot)));
-                self.vacate(slot);
-            }
-            if due.len() - first > 1 {
-                due[first..].sort_unstable_by_key(|timer| timer.1);
-            }
-            from = offset;
+    #[inline]
+    fn fire_entry(&mut self, entry: u64, deadline: i64, due: &mut Vec<(Timestamp, u32)>) {
+        let number = entry as u32;
+        let Some(word) = self.table.known(number) else { return };
+        if table::is_armed_for(*word, slots::time_of(entry)) {
+            *word = 0;
+            due.push((Timestamp(deadline), number));
         }
+    }
+
+    /// The first that is due up to `limit` and is not in the sorted slot.
+    fn first_outside(&self, limit: i64) -> Option<Earliest> {
+        let apart = self.apart.first().map(|&(deadline, number)| Earliest { deadline, number });
+        let soon = self.soon.peek().map(|&Reverse(entry)| Earliest {
+            deadline: (self.slot << SLOT_BITS) + slots::offset_of(entry),
+            number: entry as u32,
+        });
+        apart.into_iter().chain(soon).min().filter(|first| first.deadline <= limit)
     }
 }

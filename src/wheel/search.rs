@@ -1,109 +1,129 @@
 //! The earliest deadline.
 
-use std::cmp::Reverse;
-
-use super::chunks::{self, NONE};
-use super::staging::places;
-use super::{Earliest, FAR_BITS, FAR_WINDOW_BITS, TimerId, WINDOW_BITS, WINDOW_MASK, Wheel};
-use super::{homes, lists};
+use super::homes::REST;
+use super::slots::{is_valid, offset_of, time_of};
+use super::table::{ARMED, MARK, home_of, is_armed_for};
+use super::{Earliest, SLOT_BITS, SLOTS, UNKNOWN, WINDOW_BITS, WINDOW_MASK, Wheel, home};
 use crate::domain::time::Timestamp;
 
-impl<K: Copy + Ord> Wheel<K> {
-    /// The earliest deadline that is armed; it may be in the past. The answer is remembered until
-    /// that timer goes, so asking again is free.
+impl Wheel {
+    /// The earliest deadline that is armed; it may be in the past. The answer is remembered until that
+    /// timer goes, so asking again is free.
     pub fn next_deadline(&mut self) -> Option<Timestamp> {
-        if self.earliest.is_none() {
-            self.earliest = self.search();
+        if self.len == 0 {
+            return None;
         }
-        self.earliest.map(|known| Timestamp(known.deadline))
+        if !self.is_armed(self.earliest) {
+            self.earliest = self.search()?;
+        }
+        Some(Timestamp(self.earliest.deadline))
+    }
+
+    /// An instant before which nothing is due, found at once: the earliest deadline itself if that lies
+    /// in the present window, else perhaps the beginning of the window that it lies in.
+    pub fn quiet_until(&mut self) -> Option<Timestamp> {
+        if self.len == 0 {
+            return None;
+        }
+        if self.is_armed(self.earliest) {
+            return Some(Timestamp(self.earliest.deadline));
+        }
+        let apart = self.apart.first().map(|first| first.0);
+        if let Some(near) = self.first_in_window() {
+            return apart.into_iter().chain([near.deadline]).min().map(Timestamp);
+        }
+        let next = self.window + 1;
+        let staged = self.slots.first_from(next * SLOTS, next).map(|_| next);
+        let window = staged.or_else(|| self.homes.first_after(self.window));
+        let begin = window.map(|window| window << WINDOW_BITS);
+        begin.into_iter().chain(apart).min().map(Timestamp)
+    }
+
+    fn is_armed(&self, known: Earliest) -> bool {
+        if known == UNKNOWN {
+            return false;
+        }
+        match self.table.get(known.number) {
+            super::table::APART => self.apart.contains(&(known.deadline, known.number)),
+            word => is_armed_for(word, super::table::time_of(known.deadline)),
+        }
     }
 
     fn search(&mut self) -> Option<Earliest> {
-        if let Some(late) = self.first_late() {
-            return Some(late);
+        let near = self.first_in_window().or_else(|| self.first_ahead());
+        let apart = self.apart.first().map(|&(deadline, number)| Earliest { deadline, number });
+        near.into_iter().chain(apart).min()
+    }
+
+    /// The earliest timer of the present window.
+    fn first_in_window(&mut self) -> Option<Earliest> {
+        while let Some(&entry) = self.current.get(self.cursor)
+            && !is_valid(&self.table, entry)
+        {
+            self.cursor += 1;
         }
-        let from = (self.now & WINDOW_MASK) as u32;
-        if let Some(found) = self.first_staged(self.window, from) {
-            return Some(found);
+        while let Some(&std::cmp::Reverse(entry)) = self.soon.peek()
+            && !is_valid(&self.table, entry)
+        {
+            self.soon.pop();
         }
-        // What is not in this window may be in any of four places, whose spans overlap.
-        let mut best = self.first_staged(self.window + 1, 0);
-        if let Some(window) = self.homes.first_after(self.window) {
-            self.improve(&mut best, homes::of_window(window), window << WINDOW_BITS);
+        let soon = self.soon.peek().map(|entry| entry.0);
+        let here = self.current.get(self.cursor).copied().into_iter().chain(soon).min();
+        here.map(|entry| earliest(self.slot, entry)).or_else(|| self.first_staged(self.window))
+    }
+
+    fn first_staged(&mut self, window: i64) -> Option<Earliest> {
+        while let Some(slot) = self.slots.first_from(self.slot, window) {
+            if let Some(entry) = self.slots.first_valid(&self.table, slot) {
+                return Some(earliest(slot, entry));
+            }
         }
-        let present = self.window >> FAR_WINDOW_BITS;
-        for number in [present, present + 1] {
-            self.improve(&mut best, homes::of_dealt(number), number << FAR_BITS);
+        None
+    }
+
+    /// The earliest timer of the windows after the present one. Homes with nothing but stale entries on
+    /// the way are emptied.
+    fn first_ahead(&mut self) -> Option<Earliest> {
+        // Part of the next window is staged, part of it may not be.
+        let next = self.window + 1;
+        let best = self.first_staged(next).into_iter().chain(self.first_home(next)).min();
+        if best.is_some() {
+            return best;
         }
-        if let Some(home) = self.dealing {
-            self.improve(&mut best, home, (present + 1) << FAR_BITS);
+        let mut window = self.homes.first_after(self.window)?;
+        while window < self.window + super::RING {
+            if let Some(found) = self.first_home(window) {
+                return Some(found);
+            }
+            window = self.homes.first_after(window)?;
         }
-        if let Some((number, home)) = self.first_far() {
-            self.improve(&mut best, home, number << FAR_BITS);
+        None
+    }
+
+    fn first_home(&mut self, window: i64) -> Option<Earliest> {
+        let at = home(window);
+        let swept = window == self.sweeping;
+        let rest = swept.then(|| self.homes.entries_of(REST)).into_iter().flatten();
+        let deadline = |number: u32| {
+            let word = self.table.get(number);
+            let counts = word & ARMED != 0 && home_of(word) == at;
+            let offset = i64::from(word & !(ARMED | MARK)) & WINDOW_MASK;
+            counts.then_some(Earliest { deadline: (window << WINDOW_BITS) + offset, number })
+        };
+        let best = self.homes.entries_of(at).chain(rest).filter_map(deadline).min();
+        if best.is_none() {
+            while self.homes.take(at).is_some() {}
+            while swept && self.homes.take(REST).is_some() {}
+            self.homes.vacate(at);
         }
         best
     }
+}
 
-    /// The earliest timer that was late when it was armed. Cancelled ones before it are dropped.
-    fn first_late(&mut self) -> Option<Earliest> {
-        while let Some(Reverse(late)) = self.late.peek() {
-            let id = TimerId { slot: late.slot, generation: late.generation };
-            if self.homes.holds(id) {
-                return Some(Earliest { deadline: late.deadline, slot: late.slot });
-            }
-            self.late.pop();
-        }
-        None
-    }
-
-    fn first_staged(&self, window: i64, from: u32) -> Option<Earliest> {
-        let offset = self.lists.first_from(window, from)?;
-        let link = self.lists.first(lists::of_millisecond(window, offset))?;
-        let deadline = (window << WINDOW_BITS) + i64::from(offset);
-        Some(Earliest { deadline, slot: self.lists.slot(link) })
-    }
-
-    /// The first far window that has timers. Those whose timers were all cancelled are dropped.
-    fn first_far(&mut self) -> Option<(i64, u32)> {
-        while let Some(entry) = self.far.first_entry() {
-            let (number, home) = (*entry.key(), *entry.get());
-            if self.homes.count(home) > 0 {
-                return Some((number, home));
-            }
-            entry.remove();
-            self.homes.remove(home);
-        }
-        None
-    }
-
-    /// Takes the earliest timer of a home if it is earlier than `best`. A chunk knows a bound of
-    /// its offsets, so only those are read through that could hold something earlier; what is
-    /// read through has an exact bound again.
-    fn improve(&mut self, best: &mut Option<Earliest>, home: u32, start: i64) {
-        let mut chunk = self.homes.first(home);
-        while let Some(present) = chunk {
-            chunk = self.homes.after(present);
-            let header = self.homes.chunks.header(present);
-            let bound = start + i64::from(header.least);
-            if best.is_some_and(|known| known.deadline <= bound) {
-                continue;
-            }
-            let (least, slot) = self.least_of(present, home);
-            self.homes.chunks.header_mut(present).least = least;
-            let deadline = start + i64::from(least);
-            if best.is_none_or(|known| deadline < known.deadline) {
-                *best = Some(Earliest { deadline, slot });
-            }
-        }
-    }
-
-    fn least_of(&self, chunk: u32, home: u32) -> (u32, u32) {
-        let slots =
-            places(self.homes.chunks.header(chunk).live).map(|place| chunks::slot_at(chunk, place));
-        let offset = |slot| match homes::is_far(home) {
-            true => self.homes.chunks.far_offset(slot),
-            false => self.homes.chunks.offset(slot),
-        };
-        slots.map(|slot| (offset(slot), slot)).min().unwrap_or((NONE, NONE))
-    }
+fn earliest(slot: i64, entry: u64) -> Earliest {
+    debug_assert_eq!(
+        super::table::time_of(slot << SLOT_BITS) >> SLOT_BITS,
+        time_of(entry) >> SLOT_BITS
+    );
+    Earliest { deadline: (slot << SLOT_BITS) + offset_of(entry), number: entry as u32 }
 }

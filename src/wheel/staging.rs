@@ -1,136 +1,124 @@
-//! Getting the windows ready, in slices: staging the next one, dealing out the next far one.
+//! Work that could wait, in slices: getting the next window ready, and sweeping out stale entries.
 
-use super::chunks;
-use super::{FAR_BITS, FAR_WINDOW_BITS, WINDOW, WINDOW_BITS, Wheel, homes, lists};
+use super::homes::{PLACES, REST};
+use super::table::{ARMED, MARK, home_of};
+use super::{SLOTS, WINDOW, WINDOW_BITS, WINDOW_MASK, Wheel, home, slots};
 
-/// Timers of a window list that are staged for the price of a chunk.
-const DEALT_A_STEP: u32 = 64;
+/// Stale entries that are left alone.
+const FEW: usize = 16_384;
+/// Entries that a sweep looks at for each one that is made.
+const SWEPT_PER_ENTRY: usize = 4;
 
-impl<K: Copy + Ord> Wheel<K> {
+impl Wheel {
     /// Steps from a window that has fired to the next, or over a stretch that has no timers.
-    /// Everything that will be staged or dealt from there on is in its place.
     pub(super) fn enter_next_window(&mut self, target: i64) {
-        let next = self.window + 1;
-        let next = next.max(target.min(self.last_quiet_window()));
-        if next == self.window + 1 {
-            self.stage(u64::MAX);
+        self.stage(u64::MAX);
+        let mut next = self.window + 1;
+        if self.slots.first_from(next * SLOTS, next).is_none() {
+            // The window before the next one that has entries, so that this one can be staged.
+            let occupied = self.homes.first_after(next).map_or(i64::MAX, |window| window - 1);
+            next = next.max(occupied.min(target));
         }
-        let (old, new) = (self.window >> FAR_WINDOW_BITS, next >> FAR_WINDOW_BITS);
         self.window = next;
-        if old != new {
-            self.start_dealing(new + 1);
-        }
-        // The window after this one is staged from now on, so it must have all its timers.
-        if (next + 1) >> FAR_WINDOW_BITS != new {
-            self.deal(u64::MAX);
-        }
+        self.enter_slot(next * SLOTS);
     }
 
-    /// The last window that can be entered at once with nothing to stage, deal or fire before.
-    fn last_quiet_window(&self) -> i64 {
-        if self.dealing.is_some() || !self.lists.are_empty() {
-            return self.window;
-        }
-        let near = self.homes.first_after(self.window).map_or(i64::MAX, |first| first - 1);
-        // A far window begins to be dealt out when the one before it is entered.
-        let far = self.far.first_key_value();
-        near.min(far.map_or(i64::MAX, |(&number, _)| (number - 1) << FAR_WINDOW_BITS))
-    }
-
-    /// Does the part of the waiting work that falls to the time since `before`.
+    /// Does the part of the staging that falls to the time since `before`.
     pub(super) fn stage_slice(&mut self, before: i64) {
-        let steps = self.staging_steps();
+        let home = home(self.window + 1);
+        let rest = if self.is_sweeping(home) { self.homes.chunks(REST) } else { 0 };
+        let steps = self.homes.chunks(home) + rest;
         if steps > 0 {
             let begin = self.window << WINDOW_BITS;
-            self.stage(share(steps, begin.max(before), self.now, begin.wrapping_add(WINDOW)));
+            self.stage(share(steps, begin.max(before), self.now, begin + WINDOW));
         }
-        if let Some(home) = self.dealing {
-            let steps = u64::from(self.homes.count(home));
-            let begin = (self.window >> FAR_WINDOW_BITS) << FAR_BITS;
-            let end = begin.wrapping_add((1 << FAR_BITS) - WINDOW);
-            self.deal(share(steps, begin.max(before), self.now, end));
-        }
-    }
-
-    /// How many steps `stage` has before it.
-    fn staging_steps(&self) -> u64 {
-        let next = self.window + 1;
-        let dealt = self.lists.dealt(next).div_ceil(DEALT_A_STEP);
-        u64::from(self.homes.count(homes::of_window(next))) + u64::from(dealt)
     }
 
     /// Stages the next window, a chunk a step, until it is done or `steps` are.
     fn stage(&mut self, steps: u64) {
-        let next = self.window + 1;
+        let window = self.window + 1;
+        let home = home(window);
         for _ in 0..steps {
-            if let Some(chunk) = self.homes.first(homes::of_window(next)) {
-                self.stage_chunk(chunk, next);
+            let mut taken = self.homes.take(home);
+            if taken.is_none() && self.is_sweeping(home) {
+                taken = self.homes.take(REST);
+            }
+            let Some((numbers, len)) = taken else { return self.homes.vacate(home) };
+            let words = numbers.map(|number| self.table.get(number));
+            for (&number, word) in numbers.iter().zip(words).take(len) {
+                if word & ARMED != 0 && home_of(word) == home {
+                    let time = word & !(ARMED | MARK);
+                    let slot =
+                        window * SLOTS + ((i64::from(time) & WINDOW_MASK) >> super::SLOT_BITS);
+                    self.slots.push(&self.table, slot, slots::entry(time, number));
+                }
+            }
+        }
+    }
+
+    /// Called for each timer that is armed: once a third of all entries is stale, its share of sweeping.
+    #[inline]
+    pub(super) fn tidy(&mut self) {
+        if self.homes.entries > self.len + self.len / 2 + FEW {
+            self.sweep_slice();
+        }
+    }
+
+    #[cold]
+    fn sweep_slice(&mut self) {
+        self.sweep_debt += SWEPT_PER_ENTRY;
+        while self.sweep_debt >= PLACES {
+            self.sweep_debt -= PLACES;
+            self.sweep_step();
+        }
+    }
+
+    fn is_sweeping(&self, home: u32) -> bool {
+        self::home(self.sweeping) == home
+    }
+
+    /// Looks at one chunk of the window that is swept, and keeps what counts; a number that is in it
+    /// twice is kept once. Or begins with the next window.
+    fn sweep_step(&mut self) {
+        let Some((numbers, len)) = self.homes.take(REST) else { return self.sweep_next() };
+        let home = home(self.sweeping);
+        let mark = self.homes.mark(home);
+        // All are read before one is looked at: the reads overlap.
+        let words = numbers.map(|number| self.table.get(number));
+        for (&number, word) in numbers.iter().zip(words).take(len) {
+            if word & ARMED == 0 || home_of(word) != home || word & MARK == mark {
                 continue;
             }
-            for _ in 0..DEALT_A_STEP {
-                let Some(link) = self.lists.undeal(next) else { return };
-                let offset = self.homes.chunks.offset(self.lists.slot(link));
-                self.lists.push(lists::of_millisecond(next, offset), link);
+            let word = self.table.word(number);
+            // The same number may be in this very chunk twice.
+            if *word & MARK != mark {
+                *word ^= MARK;
+                self.homes.append(home, number);
             }
         }
     }
 
-    fn stage_chunk(&mut self, chunk: u32, window: i64) {
-        let links = self.lists.open_links(chunk);
-        self.homes.chunks.header_mut(chunk).links = links;
-        for place in places(self.homes.chunks.header(chunk).live) {
-            let offset = self.homes.chunks.offset(chunks::slot_at(chunk, place));
-            let list = lists::of_millisecond(window, offset);
-            self.lists.push(list, chunks::slot_at(links, place));
+    fn sweep_next(&mut self) {
+        // The next window is being staged, which does the same.
+        let first = self.window + 1;
+        match self.homes.first_after(self.sweeping.max(first)) {
+            Some(window) if window < self.window + super::RING => {
+                self.sweeping = window;
+                if self.homes.chunks(home(window)) == 0 {
+                    return self.homes.vacate(home(window));
+                }
+                self.homes.begin_sweep(home(window));
+            }
+            _ => self.sweeping = first,
         }
-        self.homes.rehome(chunk, homes::of_stage(window));
-    }
-
-    fn start_dealing(&mut self, number: i64) {
-        debug_assert!(self.dealing.is_none());
-        self.dealing = self.far.remove(&number);
-    }
-
-    /// Deals out the next far window, a chunk a step, until it is done or `steps` are.
-    fn deal(&mut self, steps: u64) {
-        let Some(home) = self.dealing else { return };
-        let number = (self.window >> FAR_WINDOW_BITS) + 1;
-        for _ in 0..steps {
-            let Some(chunk) = self.homes.first(home) else { break };
-            self.deal_chunk(chunk, number);
-        }
-        if self.homes.count(home) == 0 {
-            self.homes.remove(home);
-            self.dealing = None;
-        }
-    }
-
-    fn deal_chunk(&mut self, chunk: u32, number: i64) {
-        let links = self.lists.open_links(chunk);
-        self.homes.chunks.header_mut(chunk).links = links;
-        for place in places(self.homes.chunks.header(chunk).live) {
-            let offset = self.homes.chunks.far_offset(chunks::slot_at(chunk, place));
-            let window = (number << FAR_WINDOW_BITS) + i64::from(offset >> WINDOW_BITS);
-            self.lists.deal(window, chunks::slot_at(links, place));
-        }
-        self.homes.rehome(chunk, homes::of_dealt(number));
     }
 }
 
 /// The part of `steps` that is done from `before` to `now` if all are to be done by `end`.
 fn share(steps: u64, before: i64, now: i64, end: i64) -> u64 {
-    let (elapsed, all) = (now.wrapping_sub(before), end.wrapping_sub(before));
+    let (elapsed, all) = (now.saturating_sub(before), end.saturating_sub(before));
     if elapsed >= all {
         return steps;
     }
     steps.saturating_mul(elapsed.unsigned_abs()).div_ceil(all.unsigned_abs())
-}
-
-/// The bits of a mask, lowest first.
-pub(super) fn places(mut mask: u64) -> impl Iterator<Item = u32> {
-    std::iter::from_fn(move || {
-        let place = mask.trailing_zeros();
-        mask &= mask.wrapping_sub(1);
-        (place < u64::BITS).then_some(place)
-    })
 }

@@ -2,31 +2,33 @@
 
 mod model;
 
-use super::{FAR_BITS, RING, TimerId, WINDOW, Wheel};
+use super::{RING, WINDOW, Wheel};
 use crate::domain::time::Timestamp;
 
 const START: i64 = 1_790_000_000_123;
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
 /// Distances on both sides of everything that the wheel treats apart.
-const DISTANCES: [i64; 14] = [
+const DISTANCES: [i64; 16] = [
     1,
     2,
     99,
+    256,
     WINDOW - 1,
     WINDOW,
     2 * WINDOW + 7,
     HOUR,
     DAY,
+    4 * DAY + 3,
     (RING - 1) * WINDOW,
     RING * WINDOW,
     (RING + 1) * WINDOW,
-    4 * DAY + 3,
+    2 * RING * WINDOW + 1,
     90 * DAY,
     40 * 365 * DAY,
 ];
 
-fn wheel() -> Wheel<u32> {
+fn wheel() -> Wheel {
     Wheel::new(Timestamp(START))
 }
 
@@ -34,7 +36,7 @@ fn at(distance: i64) -> Timestamp {
     Timestamp(START + distance)
 }
 
-fn advance(wheel: &mut Wheel<u32>, to: Timestamp) -> Vec<(Timestamp, u32)> {
+fn advance(wheel: &mut Wheel, to: Timestamp) -> Vec<(Timestamp, u32)> {
     let mut due = Vec::new();
     wheel.advance(to, &mut due);
     due
@@ -44,7 +46,7 @@ fn advance(wheel: &mut Wheel<u32>, to: Timestamp) -> Vec<(Timestamp, u32)> {
 fn fires_at_its_millisecond_and_never_early() {
     for distance in DISTANCES {
         let mut wheel = wheel();
-        wheel.insert(at(distance), 7);
+        assert!(!wheel.arm(7, at(distance)));
         assert_eq!(advance(&mut wheel, at(distance - 1)), []);
         assert_eq!(advance(&mut wheel, at(distance)), [(at(distance), 7)]);
         assert_eq!(advance(&mut wheel, at(distance + DAY)), []);
@@ -53,14 +55,16 @@ fn fires_at_its_millisecond_and_never_early() {
 }
 
 #[test]
-fn gives_out_by_deadline_then_key_whatever_the_order_of_insertion() {
+fn gives_out_by_deadline_then_number_whatever_the_order_of_arming() {
     let mut wheel = wheel();
-    for distance in DISTANCES.into_iter().rev() {
-        for key in [3, 1, 2] {
-            wheel.insert(at(distance), key);
+    let mut expected = Vec::new();
+    for (place, distance) in DISTANCES.into_iter().enumerate().rev() {
+        for number in [3, 1, 2].map(|number| (16 * number + place) as u32) {
+            wheel.arm(number, at(distance));
+            expected.push((at(distance), number));
         }
     }
-    let expected: Vec<_> = DISTANCES.iter().flat_map(|&d| [1, 2, 3].map(|k| (at(d), k))).collect();
+    expected.sort_unstable();
     assert_eq!(advance(&mut wheel, at(50 * 365 * DAY)), expected);
 }
 
@@ -68,10 +72,10 @@ fn gives_out_by_deadline_then_key_whatever_the_order_of_insertion() {
 fn a_late_deadline_is_due_at_the_next_advance_before_all_others() {
     let mut wheel = wheel();
     advance(&mut wheel, at(10));
-    wheel.insert(at(11), 1);
-    wheel.insert(at(10), 2);
-    wheel.insert(at(-DAY), 4);
-    wheel.insert(at(-DAY), 3);
+    wheel.arm(1, at(11));
+    wheel.arm(2, at(10));
+    wheel.arm(4, at(-DAY));
+    wheel.arm(3, at(-DAY));
     assert_eq!(wheel.next_deadline(), Some(at(-DAY)));
     assert_eq!(advance(&mut wheel, at(10)), [(at(-DAY), 3), (at(-DAY), 4), (at(10), 2)]);
     assert_eq!(advance(&mut wheel, at(11)), [(at(11), 1)]);
@@ -82,8 +86,8 @@ fn one_advance_over_an_hour_is_3_600_000_single_steps() {
     let (mut jumping, mut stepping) = (wheel(), wheel());
     for i in 0..5_000_u32 {
         let distance = i64::from(i.wrapping_mul(2_654_435_761) % 4_000_000);
-        jumping.insert(at(distance), i);
-        stepping.insert(at(distance), i);
+        jumping.arm(i, at(distance));
+        stepping.arm(i, at(distance));
     }
     let jumped = advance(&mut jumping, at(HOUR));
     let mut stepped = Vec::new();
@@ -98,9 +102,9 @@ fn one_advance_over_an_hour_is_3_600_000_single_steps() {
 #[test]
 fn going_back_does_nothing() {
     let mut wheel = wheel();
-    wheel.insert(at(100), 1);
+    wheel.arm(1, at(100));
     advance(&mut wheel, at(50));
-    wheel.insert(at(20), 2);
+    wheel.arm(2, at(20));
     assert_eq!(advance(&mut wheel, at(49)), []);
     assert_eq!(wheel.now(), at(50));
     assert_eq!(wheel.len(), 2);
@@ -111,107 +115,115 @@ fn going_back_does_nothing() {
 fn cancel_stops_a_timer_once() {
     for distance in DISTANCES.into_iter().chain([0, -5]) {
         let mut wheel = wheel();
-        let id = wheel.insert(at(distance), 1);
-        assert!(wheel.cancel(id));
-        assert!(!wheel.cancel(id));
+        wheel.arm(1, at(distance));
+        assert!(wheel.cancel(1));
+        assert!(!wheel.cancel(1));
         assert_eq!((wheel.len(), wheel.next_deadline()), (0, None));
         assert_eq!(advance(&mut wheel, at(distance + DAY)), []);
     }
+    assert!(!wheel().cancel(u32::MAX));
 }
 
 #[test]
-fn an_id_that_has_fired_is_refused() {
-    for distance in DISTANCES {
-        let mut wheel = wheel();
-        let id = wheel.insert(at(distance), 1);
-        advance(&mut wheel, at(distance));
-        assert!(!wheel.cancel(id));
-    }
-}
-
-#[test]
-fn a_stale_id_never_stops_the_next_timer_in_its_place() {
-    // Another timer keeps the chunk in use, so that its places wear out one after the other.
-    for (keep, rounds) in [(false, 2_000), (true, 18_000)] {
-        let mut wheel = wheel();
-        let kept = keep.then(|| wheel.insert(at(HOUR), 0));
-        let mut stale: Vec<TimerId> = Vec::new();
-        for _ in 0..rounds {
-            let id = wheel.insert(at(HOUR), 1);
-            assert!(!stale.contains(&id));
-            if stale.len() < 600 {
-                stale.push(id);
-            }
-            assert!(stale.iter().filter(|&&old| old != id).all(|&old| !wheel.homes.holds(old)));
-            assert!(wheel.cancel(id));
+fn arming_again_moves_the_timer() {
+    for from in DISTANCES.into_iter().chain([0, -5]) {
+        for to in DISTANCES.into_iter().chain([0, -5]) {
+            let mut wheel = wheel();
+            wheel.arm(9, at(from));
+            assert!(wheel.arm(9, at(to)));
+            assert_eq!((wheel.len(), wheel.next_deadline()), (1, Some(at(to))));
+            assert_eq!(advance(&mut wheel, at(41 * 365 * DAY)), [(at(to), 9)]);
+            assert!(wheel.is_empty());
         }
-        assert_eq!(wheel.len(), usize::from(keep));
-        assert!(kept.is_none_or(|id| wheel.cancel(id)));
     }
 }
 
 #[test]
-fn the_next_deadline_is_exact_at_any_distance() {
+fn a_deadline_that_looks_like_one_that_is_over_is_not_taken_for_it() {
+    // The words of the table hold 30 bits of a deadline.
+    let turn = RING * WINDOW;
     let mut wheel = wheel();
-    let ids = DISTANCES.map(|distance| wheel.insert(at(distance), 1));
-    for (id, distance) in ids.into_iter().zip(DISTANCES) {
-        assert_eq!(wheel.next_deadline(), Some(at(distance)));
-        assert!(wheel.cancel(id));
-    }
-    assert_eq!(wheel.next_deadline(), None);
-    for distance in DISTANCES {
-        wheel.insert(at(distance), 1);
-    }
-    for distance in DISTANCES {
-        assert_eq!(wheel.next_deadline(), Some(at(distance)));
-        advance(&mut wheel, at(distance));
-    }
-    assert_eq!(wheel.next_deadline(), None);
+    wheel.arm(1, at(5 * WINDOW));
+    assert_eq!(wheel.next_deadline(), Some(at(5 * WINDOW)));
+    assert_eq!(advance(&mut wheel, at(6 * WINDOW)).len(), 1);
+    wheel.arm(1, at(5 * WINDOW + turn));
+    assert_eq!(wheel.next_deadline(), Some(at(5 * WINDOW + turn)));
+    assert_eq!(advance(&mut wheel, at(5 * WINDOW + turn - 1)), []);
+    assert_eq!(advance(&mut wheel, at(5 * WINDOW + turn)).len(), 1);
 }
 
 #[test]
-fn the_next_window_is_staged_in_equal_slices() {
-    let mut wheel = Wheel::new(Timestamp(0));
-    for key in 0..64_000_u32 {
-        wheel.insert(Timestamp(2 * WINDOW + i64::from(key)), key);
-        wheel.insert(Timestamp((RING + 100) * WINDOW + i64::from(key)), key);
+fn the_quiet_time_ends_with_the_next_deadline_or_its_window() {
+    for distance in DISTANCES.into_iter().chain([-5]) {
+        let mut wheel = wheel();
+        wheel.arm(1, at(distance));
+        wheel.arm(2, at(distance + 1));
+        wheel.cancel(1);
+        let quiet = wheel.quiet_until().unwrap();
+        let next = at(distance + 1);
+        assert!(quiet <= next && quiet > at(distance + 1 - 2 * WINDOW), "{quiet} {next}");
+        // Who waits for it again and again gets there soon.
+        let mut waits = 0;
+        while let Some(quiet) = wheel.quiet_until() {
+            let to = wheel.now().max(quiet);
+            waits += u32::from(advance(&mut wheel, to).is_empty());
+        }
+        assert!(waits <= 2, "{waits} waits");
+        assert_eq!((wheel.now().max(next), wheel.quiet_until()), (wheel.now(), None));
+    }
+}
+
+#[test]
+fn mass_expiry_is_prepared_little_by_little() {
+    let mut wheel = wheel();
+    let count = 64_000;
+    for number in 0..count {
+        wheel.arm(number, Timestamp((START >> 16 << 16) + 2 * WINDOW + i64::from(number)));
     }
     let mut due = Vec::new();
-    wheel.advance(Timestamp(WINDOW), &mut due);
-    let home = super::homes::of_window(2);
+    let begin = (START >> 16 << 16) + WINDOW;
+    wheel.advance(Timestamp(begin), &mut due);
+    let home = super::home((START >> 16) + 2);
     for step in 1..100 {
-        wheel.advance(Timestamp(WINDOW + step * WINDOW / 100), &mut due);
-        let waiting = i64::from(wheel.homes.count(home));
-        assert!((waiting - (1_000 - 10 * step)).abs() <= 10, "{waiting} wait after step {step}");
+        wheel.advance(Timestamp(begin + step * WINDOW / 100), &mut due);
+        let waiting = wheel.homes.chunks(home) as i64;
+        assert!((waiting - (2_000 - 20 * step)).abs() <= 20, "{waiting} wait after step {step}");
     }
-    let far = (RING + 100) >> super::FAR_WINDOW_BITS;
-    let start = (far - 1) << FAR_BITS;
-    wheel.advance(Timestamp(start), &mut due);
-    for step in 1..=63 {
-        wheel.advance(Timestamp(start + step * WINDOW), &mut due);
-        let waiting = wheel.dealing.map_or(0, |home| i64::from(wheel.homes.count(home)));
-        assert!((waiting - (1_000 - 1_000 * step / 63)).abs() <= 63, "{waiting} after {step}");
-    }
-    assert_eq!(due.len(), 64_000);
+    assert!(due.is_empty());
+    wheel.advance(Timestamp(begin + 2 * WINDOW), &mut due);
+    assert_eq!(due.len(), count as usize);
 }
 
 #[test]
-fn memory_is_reused() {
+fn memory_is_bounded_by_the_timers_whatever_is_cancelled_and_moved() {
     let mut wheel = wheel();
-    let mut ids: Vec<_> = (0..50_000).map(|i| wheel.insert(at(i64::from(i) * 999), i)).collect();
+    for number in 0..50_000 {
+        wheel.arm(number, at(i64::from(number) * 999));
+    }
     let mut due = Vec::new();
     let first = wheel.bytes();
     for round in 1..=40_i64 {
-        for i in 0..50_000_u32 {
-            wheel.cancel(ids[i as usize]);
-            ids[i as usize] = wheel.insert(at(round * 777 + i64::from(i) * 997), i);
+        for number in 0..50_000 {
+            wheel.cancel(number);
+            wheel.arm(number, at(round * 777 + i64::from(number) * 997));
         }
         wheel.advance(at(round * 777), &mut due);
     }
     assert!(wheel.bytes() < first * 2, "{} bytes, at first {first}", wheel.bytes());
+    assert!(wheel.homes.entries < 150_000, "{} entries", wheel.homes.entries);
 }
 
 #[test]
-fn an_id_fits_eight_bytes_even_if_there_may_be_none() {
-    assert_eq!(size_of::<Option<TimerId>>(), 8);
+fn one_timer_moved_for_ever_takes_no_memory() {
+    // To and fro between two windows, two slots, two instants of this slot, and beyond the ring.
+    let far = RING * WINDOW;
+    for (a, b) in [(HOUR, 2 * HOUR), (1_000, 2_000), (1, 2), (far, 2 * far), (HOUR, far), (0, 1)] {
+        let mut wheel = wheel();
+        for turn in 0..200_000 {
+            wheel.arm(1, at(if turn % 2 == 0 { a } else { b }));
+        }
+        assert!(wheel.homes.entries <= 40_000, "{} entries", wheel.homes.entries);
+        assert!(wheel.bytes() < 1 << 20, "{} bytes", wheel.bytes());
+        assert_eq!(advance(&mut wheel, at(3 * far)), [(at(b), 1)]);
+    }
 }

@@ -122,6 +122,39 @@ fn a_due_timer_waits_for_records_as_old_as_its_deadline() {
 }
 
 #[test]
+fn in_a_storm_of_deadlines_every_other_turn_is_a_new_leads() {
+    let mut merge = merge(Order::Wall, false, &[]);
+    merge.push(record(Topic::LeadActivity, 0, 101));
+    merge.push(record(Topic::LeadCreated, 0, 102));
+    merge.push(record(Topic::LeadCreatedFast, 0, 103));
+    merge.push(record(Topic::TerritoryChanged, 0, 104));
+    merge.push(record(Topic::LeadCreated, 1, 105));
+    let mut turns = Vec::new();
+    for timers_left in (0..5).rev() {
+        loop {
+            let next = merge.next(Timestamp(1_000), Some(Timestamp(100)));
+            let Next::Record(topic) = next else { break };
+            turns.push(topic.name().to_owned());
+            merge.take(topic);
+        }
+        turns.push(format!("timer {timers_left}"));
+        merge.fired();
+    }
+    // No touch goes before a deadline that it came too late for, no lead before the territories that it
+    // is decided by.
+    let expected = [
+        "timer 4",
+        "lead-created-fast",
+        "timer 3",
+        "lead-created",
+        "timer 2",
+        "timer 1",
+        "timer 0",
+    ];
+    assert_eq!(turns, expected);
+}
+
+#[test]
 fn a_timer_found_late_brings_doubt_once() {
     let mut merge = merge(Order::Wall, false, &[]);
     assert_eq!(drain(&mut merge, 10_000, Some(Timestamp(7_000))), ["doubt"]);
