@@ -66,7 +66,7 @@ pub(super) fn absent(
     if !rep.active {
         reasons.push(Ineligible::Inactive);
     }
-    if rep.paused {
+    if rep.paused || paused_until(draft, rep_id).is_some() {
         reasons.push(Ineligible::Paused);
     }
     if away_until(rep, now).is_some() {
@@ -87,6 +87,11 @@ pub(super) fn absent(
         reasons.push(Ineligible::Capped);
     }
     reasons
+}
+
+/// Until when a rep who did not answer counts as paused.
+fn paused_until(draft: &Draft<'_>, rep_id: &RepId) -> Option<Timestamp> {
+    draft.rep(rep_id)?.paused_until_at.filter(|until| *until > draft.now())
 }
 
 /// The skills and languages that the lead asks for and the rep lacks.
@@ -239,7 +244,7 @@ pub(super) fn next_chance(
     if !rep.active || rep.paused {
         return None;
     }
-    let mut at = draft.now();
+    let mut at = paused_until(draft, rep_id).unwrap_or(draft.now());
     for cap in rep.caps.iter().filter(|cap| concerns(cap, pool)) {
         if used(draft, rep_id, rep, draft.load(rep_id), cap) >= cap.limit {
             at = at.max(frees_at(draft, rep_id, rep, cap)?);

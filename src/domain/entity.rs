@@ -190,6 +190,8 @@ pub struct RepEntity {
     pub absences_done_at: Timestamp,
     /// When the rep last left (inactive or deleted): what stuck to them before sticks no more.
     pub left_at: Option<Timestamp>,
+    /// Did not answer: counts as paused until then (`sla.pause_non_responder_secs`).
+    pub paused_until_at: Option<Timestamp>,
     pub seen: Seen,
 }
 
@@ -303,6 +305,8 @@ pub struct LadderStep {
     pub step: u32,
     pub action: SlaAction,
     pub after: Span,
+    /// Business days in place of the span, if not zero.
+    pub days: u32,
     pub to: Vec<Recipient>,
     pub due_at: Timestamp,
     pub fired_at: Option<Timestamp>,

@@ -53,6 +53,17 @@ impl Index {
         self.open_by_rep.get(rep).into_iter().flatten()
     }
 
+    /// The same from after a lead on.
+    pub(super) fn leads_after<'i>(
+        &'i self,
+        rep: &RepId,
+        after: Option<&'i LeadId>,
+    ) -> impl Iterator<Item = &'i LeadId> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = after.map_or(Unbounded, Excluded);
+        self.open_by_rep.get(rep).into_iter().flat_map(move |ids| ids.range((from, Unbounded)))
+    }
+
     pub(super) fn expiry_timer(domain: &DomainId) -> TimerKey {
         TimerKey::of(TimerKind::Expiry, domain, "")
     }

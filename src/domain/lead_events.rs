@@ -448,6 +448,7 @@ pub(super) fn reassign(draft: &mut Draft<'_>, id: &LeadId, cause: Cause) {
         lead.former_owners.push(rep_id.clone());
     }
     if cause == Cause::Sla {
+        sla::pause(draft, &rep_id);
         if lead.hops >= draft.policy.sla.max_hops {
             let queue = Verdict::queue(sla::last_resort(draft, Some(&rep_id)), Reason::MaxHops);
             let verdict = Verdict { final_queue: true, ..queue };

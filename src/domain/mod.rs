@@ -24,6 +24,7 @@ mod reference;
 mod rotation;
 pub mod router;
 mod sla;
+pub mod sla_state;
 mod stand_in;
 pub mod state;
 mod sweep;

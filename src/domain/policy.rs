@@ -99,6 +99,10 @@ pub struct Sla {
     pub max_hops: u32,
     /// Overdue steps a second and domain, after a burst of 1,000.
     pub overdue_per_sec: u32,
+    /// A rep whose lead was reassigned counts as paused for this long; zero = never.
+    pub pause_non_responder: Span,
+    /// When this policy comes into force, open ladders take its steps; else they keep those that were announced.
+    pub recompute_open: bool,
     /// By class; `standard` always exists.
     pub classes: BTreeMap<String, SlaClass>,
 }
@@ -129,6 +133,8 @@ pub enum SlaAction {
 pub struct SlaStep {
     /// Span from the assignment on the class's clock (a share of the target is resolved at load).
     pub after: Span,
+    /// In place of a span: business days of the clock's calendar; zero = the span holds.
+    pub days: u32,
     pub action: SlaAction,
     /// Empty = the action's default.
     pub to: Vec<Recipient>,
@@ -295,6 +301,8 @@ impl Default for Policy {
             sla: Sla {
                 max_hops: 3,
                 overdue_per_sec: 1_000,
+                pause_non_responder: Span::ZERO,
+                recompute_open: false,
                 classes: BTreeMap::from([("standard".to_owned(), SlaClass::default())]),
             },
             sticky: Sticky { window: Span::from_secs(7_776_000), scope: StickyScope::Domain },
@@ -373,7 +381,7 @@ impl SlaClass {
     pub fn default_steps(target: Span) -> Vec<SlaStep> {
         let step = |share, action| {
             let after = SlaClass::share(target, share);
-            SlaStep { after, action, to: Vec::new() }
+            SlaStep { after, days: 0, action, to: Vec::new() }
         };
         vec![
             step(0.5, SlaAction::Remind),

@@ -150,12 +150,19 @@ pub(super) fn rep_changed(draft: &mut Draft<'_>, event: &RepChange) {
     let definition = event.definition.clone();
     let is_active = |rep: &Option<RepDef>| rep.as_ref().is_some_and(|rep| rep.active);
     let left_before = before.as_ref().and_then(|rep| rep.left_at);
+    let paused_until_at = before.as_ref().and_then(|rep| rep.paused_until_at);
     let old = before.and_then(|rep| rep.definition);
     let leaves = is_active(&old) && !is_active(&definition);
     let left_at = if leaves { Some(draft.now()) } else { left_before };
     seed_hours(draft, id, old.as_ref(), definition.as_ref());
-    draft
-        .set_rep(id, RepEntity { definition: definition.clone(), absences_done_at, left_at, seen });
+    let entity = RepEntity {
+        definition: definition.clone(),
+        absences_done_at,
+        left_at,
+        paused_until_at,
+        seen,
+    };
+    draft.set_rep(id, entity);
     let cause = Cause::RepChanged;
     let reason = |kind| Reason { reps: vec![id.clone()], ..Reason::new(kind, cause) };
     let has_leads = draft.index().open(id) > 0;
@@ -253,7 +260,9 @@ pub(super) fn policy_validity(draft: &mut Draft<'_>) {
 }
 
 fn in_force(draft: &mut Draft<'_>, mut entity: PolicyEntity, version: PolicyVersion) {
-    let clocks = entity.current.policy.calendars != version.policy.calendars;
+    let (old, new) = (&entity.current.policy, &version.policy);
+    let ladders = new.sla.recompute_open && old.sla.classes != new.sla.classes;
+    let clocks = old.calendars != new.calendars || ladders;
     entity.current = version;
     draft.set_policy(entity);
     let cause = Cause::PolicyChanged;

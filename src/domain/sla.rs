@@ -13,7 +13,7 @@ use super::fact::{Counter, Fact};
 use super::hash;
 use super::ids::{LeadId, RepId};
 use super::input::{RepDef, manager_queue};
-use super::policy::{Policy, Recipient, SlaAction, SlaClock};
+use super::policy::{Policy, Recipient, SlaAction, SlaClass, SlaClock, SlaStep};
 use super::published::{Cause, SlaBreached};
 use super::router::Task;
 use super::time::{Span, Timestamp};
@@ -27,25 +27,41 @@ pub(super) const OVERDUE_BURST: i64 = 1_000;
 pub(super) fn arm(draft: &Draft<'_>, lead: &LeadEntity, rep_id: &RepId, class: &str) -> Ladder {
     let sla = draft.policy.sla.class(class);
     let armed_at = draft.now();
-    let steps = sla.steps.iter().zip(1..).map(|(step, no)| LadderStep {
-        step: no,
-        action: step.action,
-        after: step.after,
-        to: step.to.clone(),
-        due_at: armed_at,
-        fired_at: None,
-    });
     let mut ladder = Ladder {
         class: class.to_owned(),
-        clock: sla.clock.clone(),
+        steps: steps_of(&sla, armed_at),
+        clock: sla.clock,
         armed_at,
-        steps: steps.collect(),
         stopped: false,
         deferred_until_at: None,
     };
     let rep = draft.rep(rep_id).and_then(|rep| rep.definition.as_ref());
     set_deadlines(&draft.policy, &mut ladder, rep, &lead.holds);
     ladder
+}
+
+/// The steps of a class, with no deadlines yet.
+fn steps_of(sla: &SlaClass, armed_at: Timestamp) -> Vec<LadderStep> {
+    let step = |(step, no): (&SlaStep, u32)| LadderStep {
+        step: no,
+        action: step.action,
+        after: step.after,
+        days: step.days,
+        to: step.to.clone(),
+        due_at: armed_at,
+        fired_at: None,
+    };
+    sla.steps.iter().zip(1..).map(step).collect()
+}
+
+/// An open ladder takes the steps that its class has now. What has fired stays as it was, and so does the
+/// count: the step after the last that fired goes on with the new ladder's step of that number.
+fn take_steps(policy: &Policy, ladder: &mut Ladder) {
+    let class = policy.sla.class(&ladder.class);
+    let fired = ladder.steps.iter().filter(|step| step.fired_at.is_some()).count();
+    ladder.steps.truncate(fired);
+    ladder.steps.extend(steps_of(&class, ladder.armed_at).into_iter().skip(fired));
+    ladder.clock = class.clock;
 }
 
 /// Computes the deadlines of the steps that have not fired.
@@ -57,6 +73,8 @@ fn set_deadlines(
 ) {
     let calendar = match &ladder.clock {
         SlaClock::Wall => None,
+        // A calendar that is gone from the policy leaves the deadlines that it gave.
+        SlaClock::Team(name) if !policy.calendars.contains_key(name) => return,
         SlaClock::Team(name) => policy.calendars.get(name),
         SlaClock::Owner => rep.and_then(|rep| calendar_of(policy, rep)),
     };
@@ -66,9 +84,29 @@ fn set_deadlines(
     let armed_at = ladder.armed_at;
     for step in ladder.steps.iter_mut().filter(|step| step.fired_at.is_none()) {
         // Open time that never comes (a calendar without openings left before 2100) is never due.
-        let due_at = clock.add_open_time(armed_at, step.after, &blocked);
+        let due_at = match step.days {
+            0 => clock.add_open_time(armed_at, step.after, &blocked),
+            days => after_days(clock, armed_at, days, &blocked),
+        };
         step.due_at = due_at.unwrap_or(Timestamp::MAX);
     }
+}
+
+/// Business days later. Open time that was blocked on the way is given back as such.
+fn after_days(
+    clock: Clock<'_>,
+    armed_at: Timestamp,
+    days: u32,
+    blocked: &[(Timestamp, Timestamp)],
+) -> Option<Timestamp> {
+    let due_at = match clock {
+        Clock::Calendar(calendar) => calendar.add_business_days(armed_at, days)?,
+        // No calendar, so no business days of its own: always open.
+        Clock::Wall => armed_at + Span::from_days(i64::from(days)),
+    };
+    let open = |blocked| clock.open_time_between(armed_at, due_at, blocked);
+    let lost = Span(open(&[]).0 - open(blocked).0);
+    clock.add_open_time(due_at, lost, blocked)
 }
 
 /// Brings the deadlines of an assigned lead up to date with its owner, its holds and the policy.
@@ -78,6 +116,9 @@ pub(super) fn recompute(draft: &Draft<'_>, lead: &mut LeadEntity) -> bool {
     let Some(mut ladder) = lead.ladder.take() else { return false };
     let before = ladder.clone();
     let rep = rep_id.and_then(|rep| draft.rep(&rep)?.definition.clone());
+    if draft.policy.sla.recompute_open && !ladder.stopped {
+        take_steps(&draft.policy, &mut ladder);
+    }
     set_deadlines(&draft.policy, &mut ladder, rep.as_ref(), &lead.holds);
     if before != ladder {
         ladder.deferred_until_at = None;
@@ -139,6 +180,17 @@ fn defer(draft: &mut Draft<'_>, lead: &mut LeadEntity) -> bool {
     }
     ladder.deferred_until_at = Some(now + Span::from_millis((debt + rate - 1) / rate));
     true
+}
+
+/// The rep did not answer: if the policy says so, no more leads for a while.
+pub(super) fn pause(draft: &mut Draft<'_>, rep_id: &RepId) {
+    let pause = draft.policy.sla.pause_non_responder;
+    if pause > Span::ZERO
+        && let Some(mut rep) = draft.rep(rep_id).cloned()
+    {
+        rep.paused_until_at = Some(draft.now() + pause);
+        draft.set_rep(rep_id, rep);
+    }
 }
 
 fn breach(

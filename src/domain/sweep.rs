@@ -154,10 +154,10 @@ fn upcoming(draft: &Draft<'_>, sweep: &SweepEntity) -> Vec<(Timestamp, LeadId)> 
         let from = sweep.cursor.clone().map_or(Unbounded, Excluded);
         return draft.index().waiting.range((from, Unbounded)).take(SLICE).cloned().collect();
     }
-    let after = |id: &LeadId| sweep.cursor.as_ref().is_none_or(|(_, cursor)| id > cursor);
     if !sweep.reps.is_empty() {
-        let of_reps = sweep.reps.iter().flat_map(|rep| draft.index().leads_of(rep));
-        let mut leads: Vec<LeadId> = of_reps.filter(|id| after(id)).cloned().collect();
+        let after = sweep.cursor.as_ref().map(|(_, id)| id);
+        let next = |rep| draft.index().leads_after(rep, after).take(SLICE);
+        let mut leads: Vec<LeadId> = sweep.reps.iter().flat_map(next).cloned().collect();
         leads.sort();
         leads.truncate(SLICE);
         return leads.into_iter().map(|id| (Timestamp(0), id)).collect();

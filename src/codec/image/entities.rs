@@ -20,7 +20,7 @@ records! {
     PendingPolicy { valid_from_at, version }
     TerritoryEntity { current, effective_change, pending, seen }
     PendingTerritory { valid_from_at, definition, effective_change }
-    RepEntity { definition, absences_done_at, left_at, seen }
+    RepEntity { definition, absences_done_at, left_at, paused_until_at, seen }
     AccountEntity { definition, seen }
     LeadEntity {
         fields, lead_created_at, fast, seen, phase, assignment_no, placement, ladder, touched_at,
@@ -33,7 +33,7 @@ records! {
         decided_at, final_queue,
     }
     Ladder { class, clock, armed_at, steps, stopped, deferred_until_at }
-    LadderStep { step, action, after, to, due_at, fired_at }
+    LadderStep { step, action, after, days, to, due_at, fired_at }
     PoolEntity { seq, tracks }
     Track { rep_id, base, count, weight, last_seq, present, fair, given, fair_at }
     LoadEntity { assigned, hour, day, week }

@@ -71,6 +71,7 @@ fn lead(number: i64, text: &str, ended: bool) -> LeadEntity {
             clock: SlaClock::Team("berlin".to_owned()),
             armed_at: at,
             steps: vec![LadderStep {
+                days: 2,
                 step: 1,
                 action: SlaAction::Escalate,
                 after: Span(number),

@@ -10,8 +10,8 @@
 //! | `[segment]` | `dimensions` (`industry, employees, state, country, postal_code, annual_revenue, product, source, attributes.NAME`); `employees`, `annual_revenue`: band bounds, ascending |
 //! | `[rotation]` | `on_return` "level", "catch_up" or "keep"; `catch_up_turns` (2): at most so many in a row; `count_manual` |
 //! | `[[priority]]` | `class`; `when`: conditions that must all hold; the first match gives the class |
-//! | `[sla]` | `max_hops`, `overdue_per_sec`, and a table a class |
-//! | `[sla.CLASS]` | `clock` "wall", "team" (with `calendar`) or "owner"; `target_secs`; `steps` of `action` and `at` (share of the target) or `after_secs`, with `to`: "rep", "manager", "queue:ID" or a rep id, or a list of these |
+//! | `[sla]` | `max_hops`; `overdue_per_sec`; `pause_non_responder_secs`: a rep whose lead was reassigned counts as paused so long, 0 = never; `recompute_open`: open ladders take the steps of this policy when it comes into force; and a table a class |
+//! | `[sla.CLASS]` | `clock` "wall", "team" (with `calendar`) or "owner"; `target_secs`; `steps` of `action` and `at` (share of the target) or `after_secs` or `after_days` (business days; not by the wall), with `to`: "rep", "manager", "queue:ID" or a rep id, or a list of these |
 //! | `[sticky]` | `window_secs` from the last touch, 0 = off; `scope` "domain" or "pool" |
 //! | `[reroute]` | `per_sec`, `min_gap_secs`, `on_lead_change` "none", "untouched" or "all" |
 //! | `[accounts]` | `match`: how a lead's account is found, in order, of "domain", "name", "fuzzy"; `fuzzy_match` (0.92), `fuzzy_review` (0.85): similarity from which a name with a supporting field is a match, or a matter for a person; `tie_breaks` of "customer", "open_deal", "hierarchy", "activity", "id", in order; `owner` "matched", "nearest_in_region" or "ultimate_parent"; `max_depth` (10) levels; `owner_map` = { OWNER = "REP" }: who takes an owner's leads; `free_mail`: more mail providers |

@@ -26,6 +26,8 @@ count_manual = false
 [sla]
 max_hops = 3
 overdue_per_sec = 1000
+pause_non_responder_secs = 0
+recompute_open = false
 [sla.standard]
 clock = "wall"
 target_secs = 300
