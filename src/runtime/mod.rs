@@ -5,4 +5,5 @@
 pub mod clock;
 pub mod run;
 pub mod shutdown;
+pub mod sla_table;
 pub mod view;

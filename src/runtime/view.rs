@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use dashmap::DashMap;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::sla_table::{Question, SlaTable};
 use crate::domain::entity::{Entity, EntityKey, Kind, LeadEntity, Phase, RepEntity};
 use crate::domain::fact::Fact;
 use crate::domain::ids::DomainId;
@@ -53,6 +55,7 @@ pub struct View {
     reps: DashMap<Key, Seen<RepView>>,
     /// Leads moved by changes of reference data since this process began: domain, cause, from, to.
     moves: DashMap<(DomainId, &'static str, String, String), u64>,
+    sla: SlaTable,
     /// Shards that were taken away: what is held of them is old, and good again if they are reused.
     away: DashMap<i32, ()>,
 }
@@ -124,6 +127,13 @@ impl View {
 
     fn put(&self, shard: i32, key: &EntityKey, entity: Option<&Entity>) {
         let place = (key.domain.clone(), Arc::clone(&key.id));
+        if key.kind == Kind::Lead {
+            let lead = match entity {
+                Some(Entity::Lead(lead)) => Some(lead.as_ref()),
+                _ => None,
+            };
+            self.sla.put(shard, &key.domain, &key.id, lead);
+        }
         match (key.kind, entity) {
             (Kind::Lead, Some(Entity::Lead(lead))) => {
                 self.leads.insert(place, Seen { shard, is: lead_view(lead) });
@@ -153,6 +163,7 @@ impl View {
         }
         self.leads.retain(|_, seen| seen.shard != shard);
         self.reps.retain(|_, seen| seen.shard != shard);
+        self.sla.forget(shard);
     }
 }
 
@@ -232,15 +243,43 @@ impl<O: Observer> Observer for Feed<O> {
 
 /// Leads that one answer lists.
 const LISTED: usize = 1_000;
+/// Rows of each list of an answer.
+const ROWS: usize = 50;
+/// The page on the table of SLA state: it asks for the JSON beside it.
+const SLA_PAGE: &str = include_str!("sla.html");
 
-/// `GET /domains/{domain}/leads/{id}`, `…/reps`, `…/waiting` and `…/moves`.
+/// `GET /domains/{domain}/leads/{id}`, `…/reps`, `…/waiting`, `…/moves`, `…/sla` (`?rep=`, `?class=`, `?limit=`)
+/// and `…/sla/page`.
 pub fn router(view: Arc<View>) -> Router {
     Router::new()
         .route("/domains/{domain}/leads/{id}", get(lead))
         .route("/domains/{domain}/reps", get(reps))
         .route("/domains/{domain}/waiting", get(waiting))
         .route("/domains/{domain}/moves", get(moves))
+        .route("/domains/{domain}/sla", get(sla))
+        .route("/domains/{domain}/sla/page", get(|| async { Html(SLA_PAGE) }))
         .with_state(view)
+}
+
+#[derive(Debug, Deserialize)]
+struct SlaQuery {
+    rep: Option<String>,
+    class: Option<String>,
+    limit: Option<usize>,
+}
+
+async fn sla(
+    State(view): State<Arc<View>>,
+    Path(domain): Path<String>,
+    Query(query): Query<SlaQuery>,
+) -> Response {
+    let limit = query.limit.unwrap_or(ROWS).min(LISTED);
+    let question = Question { rep: query.rep, class: query.class, limit };
+    let away = |shard| view.away.contains_key(&shard);
+    match view.sla.ask(&domain, &question, super::clock::now().0, away) {
+        Some(answer) => Json(answer).into_response(),
+        None => (StatusCode::NOT_FOUND, "not known to this process\n").into_response(),
+    }
 }
 
 async fn lead(

@@ -7,6 +7,7 @@ use crate::domain::fact::Counter;
 use crate::domain::input::Topic;
 use crate::domain::policy::SlaAction;
 use crate::domain::published::{Cause, Method, Outcome, Reason};
+use crate::domain::sla_state::SlaState;
 use crate::domain::timer::TimerKind;
 
 /// The values of one label.
@@ -60,6 +61,7 @@ pub const TRANSACTION: Values =
     Values::Closed(|| vec!["committed", "aborted", "unknown_committed", "unknown_aborted"]);
 pub const TIMER: Values = Values::Closed(|| TIMER_KINDS.map(timer).to_vec());
 pub const SLA_ACTION: Values = Values::Closed(|| vec!["remind", "escalate", "reassign"]);
+pub const SLA_STATE: Values = Values::Closed(|| SlaState::ALL.map(SlaState::name).to_vec());
 pub const EFFECT: Values = Values::Closed(|| Counter::ALL.iter().map(|c| c.name()).collect());
 pub const DEAL: Values = Values::Closed(|| vec!["won", "lost", "reopened"]);
 pub const STATE_KIND: Values = Values::Closed(|| Kind::ALL.map(Kind::name).to_vec());

@@ -129,6 +129,11 @@ catalogue! {
         ["action": labels::SLA_ACTION, "class": labels::CLASS],
         "breaches", "`sla-breached` events by action and priority class.",
         "Do reps answer in time?", "LeadRouterSlaBreaches";
+    SlaLadders = "leadrouter_sla_ladders" Kind::Gauge,
+        ["state": labels::SLA_STATE, "class": labels::CLASS],
+        "leads", "Leads that a rep owes an answer, by how far their ladder has climbed and \
+         priority class.",
+        "Who waits, and who knows of it?", "";
     DeadLetters = "leadrouter_dead_letters_total" Kind::Counter, ["reason": labels::DEAD_LETTER],
         "records", "Records sent to the dead-letter topic, by reason; a reason that is not \
          listed counts as `other`.",

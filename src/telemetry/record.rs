@@ -11,6 +11,7 @@ use crate::domain::entity::{Entity, EntityKey, Kind, LeadEntity, Phase};
 use crate::domain::fact::Fact;
 use crate::domain::input::{DealOutcome, Topic};
 use crate::domain::published::{Cause, LeadAssigned, Outcome};
+use crate::domain::sla_state::SlaState;
 use crate::domain::state::Change;
 use crate::domain::time::Span;
 use crate::engine::report::{BatchReport, Ending, Observer, ShardEvent};
@@ -36,6 +37,8 @@ struct Held {
     waiting: BTreeMap<i64, i64>,
     kinds: [i64; Kind::ALL.len()],
     phases: [i64; 4],
+    /// Open ladders by class, then by state.
+    ladders: BTreeMap<String, [i64; SlaState::ALL.len()]>,
 }
 
 impl Recorder {
@@ -57,6 +60,12 @@ impl Recorder {
             return class.to_owned();
         }
         "other".to_owned()
+    }
+
+    /// The label value of a class that was met before.
+    fn known_class(&self, class: &str) -> String {
+        let is_known = self.classes.iter().any(|known| known == class);
+        if is_known { class.to_owned() } else { "other".to_owned() }
     }
 
     fn facts(&mut self, report: &BatchReport) {
@@ -120,6 +129,12 @@ impl Recorder {
 
     fn changed(&mut self, shard: i32, changes: &[Change]) {
         for change in changes {
+            for entity in [&change.before, &change.after].into_iter().flatten() {
+                if let Some((class, _)) = ladder(entity) {
+                    let class = class.to_owned();
+                    self.class(&class);
+                }
+            }
             let held = self.held.entry(shard).or_default();
             held.add(change.before.as_ref(), -1);
             held.add(change.after.as_ref(), 1);
@@ -185,12 +200,28 @@ impl Recorder {
             for (sum, n) in total.phases.iter_mut().zip(held.phases) {
                 *sum += n;
             }
+            for (class, states) in &held.ladders {
+                let class = self.known_class(class);
+                let sums = total.ladders.entry(class).or_default();
+                for (sum, n) in sums.iter_mut().zip(states) {
+                    *sum += n;
+                }
+            }
         }
         for (kind, n) in Kind::ALL.into_iter().zip(total.kinds) {
             self.metrics.set(Metric::StateEntries, &[kind.name()], n as f64);
         }
         for (phase, n) in labels::PHASE.known().into_iter().zip(total.phases) {
             self.metrics.set(Metric::OpenLeads, &[phase], n as f64);
+        }
+        // A class whose shards are gone has none.
+        for class in &self.classes {
+            total.ladders.entry(class.clone()).or_default();
+        }
+        for (class, states) in total.ladders {
+            for (state, n) in SlaState::ALL.into_iter().zip(states) {
+                self.metrics.set(Metric::SlaLadders, &[state.name(), &class], n as f64);
+            }
         }
     }
 
@@ -237,6 +268,10 @@ impl Observer for Recorder {
     }
 
     fn loaded(&mut self, shard: i32, _key: &EntityKey, entity: &Entity) {
+        if let Some((class, _)) = ladder(entity) {
+            let class = class.to_owned();
+            self.class(&class);
+        }
         self.held.entry(shard).or_default().add(Some(entity), 1);
     }
 }
@@ -285,6 +320,16 @@ impl Held {
     fn add(&mut self, entity: Option<&Entity>, n: i64) {
         let Some(entity) = entity else { return };
         self.kinds[entity.kind() as usize] += n;
+        if let Some((class, state)) = ladder(entity) {
+            match self.ladders.get_mut(class) {
+                Some(states) => states[state as usize] += n,
+                None => {
+                    let mut states = [0; SlaState::ALL.len()];
+                    states[state as usize] = n;
+                    self.ladders.insert(class.to_owned(), states);
+                }
+            }
+        }
         if let Entity::Lead(lead) = entity {
             let phase = match lead.phase {
                 Phase::Assigned => 0,
@@ -305,6 +350,12 @@ impl Held {
             }
         }
     }
+}
+
+/// The class and the state of an open ladder.
+fn ladder(entity: &Entity) -> Option<(&str, SlaState)> {
+    let Entity::Lead(lead) = entity else { return None };
+    Some((&lead.ladder.as_ref()?.class, lead.sla_state()?))
 }
 
 fn is_intake(topic: Topic) -> bool {
