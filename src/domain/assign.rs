@@ -91,11 +91,17 @@ pub(super) fn chain(
     if let Some(verdict) = intake(draft, lead) {
         return verdict;
     }
-    let owned = owner::sticky(draft, lead_id, lead).or_else(|| owner::account(draft, lead));
+    let mut owner_at = None;
+    let owned = owner::sticky(draft, lead_id, lead, &mut owner_at)
+        .or_else(|| owner::account(draft, lead, &mut owner_at));
     if let Some(verdict) = owned {
         return verdict;
     }
-    let verdict = territory(draft, lead_id, lead);
+    let mut verdict = territory(draft, lead_id, lead);
+    if verdict.outcome != Outcome::Assigned {
+        // An owner who was passed over may be the first who can take it.
+        verdict.retry_at = verdict.retry_at.into_iter().chain(owner_at).min();
+    }
     let left_its_rep = lead.phase == Phase::Queued
         && lead.placement.as_ref().is_some_and(|placement| placement.cause.leaves_its_rep());
     if (leaves_its_rep || left_its_rep) && verdict.outcome != Outcome::Assigned {

@@ -41,11 +41,15 @@ pub(super) fn settle(
     publish(draft, lead_id, lead, verdict, cause);
 }
 
-/// Whether the answer is where the lead is: outcome, rep or queue, and for a lead without a rep the reason.
+/// Whether the answer is where the lead is: outcome, rep or queue, and reason.
 fn is_there(lead: &LeadEntity, verdict: &Verdict) -> bool {
     let Some(placement) = &lead.placement else { return false };
     match verdict.outcome {
-        Outcome::Assigned => lead.phase == Phase::Assigned && placement.rep_id == verdict.rep_id,
+        Outcome::Assigned => {
+            lead.phase == Phase::Assigned
+                && placement.rep_id == verdict.rep_id
+                && placement.reason == verdict.reason
+        }
         Outcome::Queued => {
             lead.phase == Phase::Queued
                 && placement.queue_id == verdict.queue_id

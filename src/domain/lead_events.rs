@@ -118,6 +118,7 @@ pub(super) fn created(draft: &mut Draft<'_>, event: &LeadCreated) {
     }
     lead.last_event_at = now;
     lead.fast |= event.fast;
+    let opted_out = !lead.fields.do_not_route && event.fields.do_not_route;
     lead.fields = event.fields.clone();
     lead.fetch_needed = false;
     lead.owned_by(event.fields.owner_id.as_ref());
@@ -129,12 +130,13 @@ pub(super) fn created(draft: &mut Draft<'_>, event: &LeadCreated) {
             draft.set_lead(id, lead);
         }
         Phase::Ended(_) => reopen(draft, id, lead),
-        _ => fields_changed(draft, id, lead),
+        _ => fields_changed(draft, id, lead, opted_out),
     }
 }
 
-/// The fields of an open lead changed: what waits is decided anew, what is assigned stays.
-fn fields_changed(draft: &mut Draft<'_>, id: &LeadId, lead: LeadEntity) {
+/// The fields of an open lead changed: what waits is decided anew, what is assigned stays, unless it has
+/// opted out just now.
+fn fields_changed(draft: &mut Draft<'_>, id: &LeadId, lead: LeadEntity, opted_out: bool) {
     if lead.is_closed_status(&draft.policy) {
         draft.count(Counter::Ended);
         return end(draft, id, lead, Ending::Closed);
@@ -148,7 +150,7 @@ fn fields_changed(draft: &mut Draft<'_>, id: &LeadId, lead: LeadEntity) {
                 OnLeadChange::Untouched => lead.touched_at.is_none(),
                 OnLeadChange::All => true,
             };
-            if lead.fields.do_not_route {
+            if opted_out {
                 let release = Verdict::release(Stage::DoNotRoute, Reason::DoNotRoute);
                 return emit::publish(draft, id, lead, release, Cause::Updated);
             }
@@ -202,12 +204,14 @@ pub(super) fn updated(draft: &mut Draft<'_>, event: &LeadUpdated) {
     if let Some(opportunity) = &event.opportunity_id {
         lead.opportunity_id = Some(opportunity.clone());
     }
+    let opted_in = !lead.fields.do_not_route;
     if let Some(changes) = &event.changes {
         lead.fields.merge(changes, &event.cleared);
         lead.owned_by(changes.owner_id.as_ref());
     } else {
         lead.fields.merge(&Default::default(), &event.cleared);
     }
+    let opted_out = opted_in && lead.fields.do_not_route;
     if let Some(account) = &event.account_id {
         lead.fields.account_id = Some(account.clone());
     }
@@ -225,7 +229,7 @@ pub(super) fn updated(draft: &mut Draft<'_>, event: &LeadUpdated) {
                 lead.locked_until_at = None;
             }
             lead.lock_by_fields(now);
-            fields_changed(draft, id, lead);
+            fields_changed(draft, id, lead, opted_out);
         }
         UpdateKind::Owner => owner_changed(draft, id, lead, event),
         UpdateKind::Converted => finish(draft, id, lead, Ending::Converted),

@@ -9,7 +9,7 @@ use super::ids::{AccountId, LeadId, RepId, TerritoryId};
 use super::policy::{AccountOwner, StickyScope, WhenUnavailable};
 use super::published::{Ineligible, Reason, Stage};
 use super::text;
-use super::time::Span;
+use super::time::{Span, Timestamp};
 
 use super::account_match::{self, AccountMatch};
 use super::assign::Verdict;
@@ -32,7 +32,11 @@ fn find_account(draft: &Draft<'_>, lead: &LeadEntity) -> AccountMatch {
 
 /// ACCOUNT_OWNER: the account's owner takes its leads. Where it is not certain which account it is, and
 /// it would matter, a person says.
-pub(super) fn account(draft: &mut Draft<'_>, lead: &LeadEntity) -> Option<Verdict> {
+pub(super) fn account(
+    draft: &mut Draft<'_>,
+    lead: &LeadEntity,
+    back_at: &mut Option<Timestamp>,
+) -> Option<Verdict> {
     let id = match find_account(draft, lead) {
         AccountMatch::Found(id) => id,
         AccountMatch::Review(id) => {
@@ -45,7 +49,7 @@ pub(super) fn account(draft: &mut Draft<'_>, lead: &LeadEntity) -> Option<Verdic
         AccountMatch::None => return None,
     };
     let owner = owner_of(draft, lead, &id)?;
-    to_owner(draft, lead, &owner, Stage::AccountOwner, Reason::AccountOwner)
+    to_owner(draft, lead, &owner, Stage::AccountOwner, Reason::AccountOwner, back_at)
 }
 
 /// Whose the leads of an account are, by the policy.
@@ -75,6 +79,7 @@ pub(super) fn sticky(
     draft: &mut Draft<'_>,
     lead_id: &LeadId,
     lead: &LeadEntity,
+    back_at: &mut Option<Timestamp>,
 ) -> Option<Verdict> {
     if draft.policy.sticky.window == Span::ZERO {
         return None;
@@ -93,7 +98,7 @@ pub(super) fn sticky(
             draft.write(super::entity::Kind::Sticky, key.text(), None);
             continue;
         }
-        let verdict = to_owner(draft, lead, &stuck.rep_id, Stage::Sticky, Reason::Sticky);
+        let verdict = to_owner(draft, lead, &stuck.rep_id, Stage::Sticky, Reason::Sticky, back_at);
         if verdict.is_some() {
             return verdict;
         }
@@ -152,13 +157,14 @@ fn sticky_keys(draft: &Draft<'_>, lead: &LeadEntity, pool: Option<&TerritoryId>)
 }
 
 /// Gives a lead to its owner, or does what the policy says when the owner is unavailable.
-/// None = the next stage.
+/// None = the next stage; `next_at` is then brought forward to when the owner could take it.
 fn to_owner(
     draft: &Draft<'_>,
     lead: &LeadEntity,
     rep_id: &RepId,
     stage: Stage,
     reason: Reason,
+    next_at: &mut Option<Timestamp>,
 ) -> Option<Verdict> {
     let state = gate(draft, rep_id, lead, None);
     if state.is_open() {
@@ -172,6 +178,7 @@ fn to_owner(
     let absent_only =
         reasons.iter().all(|one| matches!(one, Ineligible::Away | Ineligible::OutsideCalendar));
     let back_at = availability::next_chance(draft, rep_id, None);
+    *next_at = next_at.iter().copied().chain(back_at).min();
     let choices = match stage {
         Stage::Sticky => &draft.policy.availability.sticky,
         _ => &draft.policy.availability.account_owner,

@@ -1,5 +1,7 @@
 //! Reference data: territories, reps, accounts and the policy, with what a change of theirs sets going.
 
+use std::collections::BTreeSet;
+
 use super::draft::Draft;
 use super::entity::{
     AccountEntity, LoadEntity, PendingPolicy, PendingTerritory, PolicyEntity, PolicyVersion,
@@ -60,19 +62,27 @@ pub(super) fn territory_changed(draft: &mut Draft<'_>, event: &TerritoryChange) 
     }
 }
 
-/// Whether `parent` has `id` among its ancestors, in force or pending.
+/// Whether `parent` has `id` among its ancestors, by any definition in force or pending.
 fn makes_cycle(draft: &Draft<'_>, id: &TerritoryId, parent: &TerritoryId) -> bool {
-    let mut next = Some(parent.clone());
+    let mut seen: BTreeSet<TerritoryId> = BTreeSet::new();
+    let mut level = vec![parent.clone()];
     for _ in 0..MAX_DEPTH {
-        let Some(at) = next else { return false };
-        if at == *id {
-            return true;
+        let mut above = Vec::new();
+        for at in level {
+            if at == *id {
+                return true;
+            }
+            let Some(entity) = draft.territory(&at).filter(|_| seen.insert(at.clone())) else {
+                continue;
+            };
+            let pending = entity.pending.iter().filter_map(|pending| pending.definition.as_ref());
+            let all = entity.current.iter().chain(pending);
+            above.extend(all.filter_map(|definition| definition.parent_id.clone()));
         }
-        let entity = draft.territory(&at);
-        let current = entity.and_then(|entity| entity.current.as_ref());
-        let pending =
-            || entity.and_then(|entity| entity.pending.iter().find_map(|p| p.definition.as_ref()));
-        next = current.or_else(pending).and_then(|definition| definition.parent_id.clone());
+        if above.is_empty() {
+            return false;
+        }
+        level = above;
     }
     true
 }
