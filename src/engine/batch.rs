@@ -78,7 +78,13 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
                     let Some(topic) = head.map(|head| head.part.topic) else { return Ok(taken) };
                     self.feed(shard, topic, now)?;
                 }
-                Next::Timer => self.fire(shard, now, due.unwrap_or(now))?,
+                Next::Timer => {
+                    self.fire(shard, now, due.unwrap_or(now))?;
+                    // One slice of a sweep is as much work as hundreds of leads.
+                    if self.is_full() {
+                        return Ok(taken + 1);
+                    }
+                }
                 Next::Record(topic) => {
                     if !topic.is_reference() && guard {
                         self.check_start(shard, now)?;

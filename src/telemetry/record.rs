@@ -10,7 +10,7 @@ use super::registry::Metrics;
 use crate::domain::entity::{Entity, EntityKey, Kind, LeadEntity, Phase};
 use crate::domain::fact::Fact;
 use crate::domain::input::{DealOutcome, Topic};
-use crate::domain::published::{Cause, LeadAssigned, Outcome};
+use crate::domain::published::{LeadAssigned, Outcome};
 use crate::domain::sla_state::SlaState;
 use crate::domain::state::Change;
 use crate::domain::time::Span;
@@ -118,13 +118,6 @@ impl Recorder {
             return;
         }
         self.metrics.add(Metric::Assignments, &[labels::method(assigned.method), reason], 1);
-        // The system's clock ends when the lead first reaches a rep: at once, or out of a queue.
-        let first = matches!(assigned.cause, Cause::Created | Cause::Updated | Cause::Retry);
-        if first && assigned.former_owner_id.is_none() || assigned.assignment_no == 1 {
-            let class = self.class(&assigned.priority_class);
-            let took = assigned.decided_at.since(assigned.lead_created_at);
-            self.metrics.observe(Metric::LeadToAssignment, &[&class], seconds(took));
-        }
     }
 
     fn changed(&mut self, shard: i32, changes: &[Change]) {
@@ -144,6 +137,7 @@ impl Recorder {
                         Some(Entity::Lead(lead)) => Some(lead.as_ref()),
                         _ => None,
                     };
+                    self.reached(before, after);
                     self.touched(before, after);
                 }
                 (before, Some(Entity::Deal(after))) => {
@@ -155,6 +149,23 @@ impl Recorder {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// The system's clock ends when the lead first reaches a rep: at once, or out of a queue.
+    fn reached(&mut self, before: Option<&LeadEntity>, after: &LeadEntity) {
+        let Some(placement) = after.placement.as_ref().filter(|it| it.rep_id.is_some()) else {
+            return;
+        };
+        let had_rep = |lead: &LeadEntity| {
+            lead.phase == Phase::Released
+                || !lead.former_owners.is_empty()
+                || lead.placement.as_ref().is_some_and(|placement| placement.rep_id.is_some())
+        };
+        if !before.is_some_and(had_rep) {
+            let class = self.class(&placement.class);
+            let took = placement.decided_at.since(after.lead_created_at);
+            self.metrics.observe(Metric::LeadToAssignment, &[&class], seconds(took));
         }
     }
 

@@ -7,6 +7,10 @@ use crate::domain::input::{Envelope, Input, Origin, Topic};
 use crate::domain::state::State;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::timer::TimerKey;
+use crate::engine::report::{BatchReport, Observer};
+use crate::telemetry::metrics::Metric;
+use crate::telemetry::record::Recorder;
+use crate::telemetry::registry::Metrics;
 
 const T0: Timestamp = Timestamp(1_767_603_600_000);
 const POLICY: &str = r#"
@@ -23,6 +27,8 @@ target_secs = 60
 struct World {
     state: State,
     table: SlaTable,
+    metrics: Arc<Metrics>,
+    recorder: Recorder,
     timers: BTreeMap<TimerKey, Timestamp>,
     now: Timestamp,
     events: u64,
@@ -30,9 +36,12 @@ struct World {
 
 impl World {
     fn new() -> World {
+        let metrics = Arc::new(Metrics::new().expect("metrics"));
         let mut world = World {
             state: State::default(),
             table: SlaTable::default(),
+            recorder: Recorder::new(Arc::clone(&metrics)),
+            metrics,
             timers: BTreeMap::new(),
             now: T0,
             events: 0,
@@ -64,8 +73,11 @@ impl World {
             positions: [-1; 9],
             input,
         };
-        self.state.step(&envelope);
-        for change in self.state.commit() {
+        let facts = self.state.step(&envelope);
+        let changes = self.state.commit();
+        let changed = vec![(0, changes.clone())];
+        self.recorder.batch(BatchReport { facts, changes: changed, ..BatchReport::default() });
+        for change in changes {
             if change.key.kind == Kind::Lead {
                 self.table.put(0, &change.key.domain, &change.key.id, lead(change.after.as_ref()));
             }
@@ -149,6 +161,24 @@ fn the_table_says_what_a_count_over_all_leads_says() {
             assert!(times(&said["unanswered"], "assigned_at").is_sorted());
         }
     }
+    for class in ["standard", "hot"] {
+        let counted = world.count(None, Some(class));
+        for (state, count) in SlaState::ALL.into_iter().zip(counted) {
+            let shown = world.metrics.value(Metric::SlaLadders, &[state.name(), class]);
+            assert_eq!(shown, Some(count as f64), "{} {class}", state.name());
+        }
+    }
+    let text = world.metrics.text().expect("text");
+    let count = |name: &str| {
+        let lines = text.lines().filter(|line| line.starts_with(&format!("{name}_count{{")));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum::<u64>()
+    };
+    let entities = world.state.entities();
+    let leads = entities.iter().filter(|(_, entity)| lead(Some(entity)).is_some()).count();
+    assert!(leads > 100, "{leads} leads");
+    let reached = count("leadrouter_lead_to_assignment_seconds");
+    assert_eq!(reached, leads as u64, "each lead first reaches a rep once");
+    assert!(count("leadrouter_assignment_to_first_touch_seconds") > 20);
     let most: u64 = world.count(None, None).iter().sum();
     assert!(most > 30, "{most} ladders");
     let by_rep = world.ask(None, None)["by_rep"].as_array().unwrap().clone();
