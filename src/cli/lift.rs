@@ -28,6 +28,10 @@ pub(super) struct Args {
     /// records; `-` or nothing = standard input.
     #[arg(value_name = "RECORDING")]
     recordings: Vec<PathBuf>,
+    /// Read the topics of the router with this configuration (TOML) in place of a recording.
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "FILE", conflicts_with = "recordings")]
+    config: Option<PathBuf>,
     /// The difference in win rate that would matter, for the sample that it takes.
     #[arg(long, value_name = "SHARE", default_value_t = 0.02, value_parser = share)]
     detect: f64,
@@ -49,23 +53,30 @@ pub(super) fn main(args: &Args) -> Exit {
 }
 
 fn lift(args: &Args) -> Result<(), Exit> {
+    #[cfg(feature = "kafka")]
+    if let Some(config) = &args.config {
+        return compare(args, super::backtest::command::topics(config)?);
+    }
     let (input, size) = open(&args.recordings)?;
     let mut progress = Progress::new(size);
-    let mut lines = JsonLines::new(input, move |lines, bytes| progress.tell(lines, bytes));
-    let mut lift = Lift::default();
+    compare(args, JsonLines::new(input, move |lines, bytes| progress.tell(lines, bytes)))
+}
+
+fn compare(args: &Args, mut source: impl Source) -> Result<(), Exit> {
     let failed = |why: String| {
         eprintln!("lead-router: {why}");
         Exit::Temporary
     };
+    let mut lift = Lift::default();
     loop {
-        match lines.next() {
+        match source.next() {
             Ok(Some(heard)) => lift.take(&heard),
             Ok(None) => break,
             Err(fault) => return Err(failed(format!("failed to read the recording: {fault}"))),
         }
     }
     Progress::clear();
-    let report = lift.finish(lines.read(), args.detect);
+    let report = lift.finish(source.read(), args.detect);
     print(&match args.output {
         Output::Text => text::lift(&report),
         Output::Json => {

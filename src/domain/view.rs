@@ -11,6 +11,7 @@ use super::router::{self, Task};
 use super::state::{Domain, State};
 use super::time::Timestamp;
 use super::timer::{TimerKey, TimerKind};
+use super::win_rate::{self, Standing};
 
 /// How a rep stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +74,21 @@ impl State {
     /// Every rep that has not been deleted, by domain and id.
     pub fn reps(&self, now: Timestamp) -> Vec<RepView> {
         self.domains().flat_map(|domain| reps_of(domain, now)).collect()
+    }
+
+    /// Who wins what in a domain: each rep in each part of the segment.
+    pub fn standings(&self, domain: &DomainId) -> Vec<Standing> {
+        let Some(domain) = self.domain(domain) else { return Vec::new() };
+        let learned = |id: &str| match domain.get(Kind::Learned, id) {
+            Some(Entity::Learned(block)) => Some(&**block),
+            _ => None,
+        };
+        let Some(shared) = learned(win_rate::shared_id().as_str()) else { return Vec::new() };
+        let deals = domain.table(Kind::Deal).values().filter_map(|entity| match entity {
+            Entity::Deal(deal) => Some((&deal.rep_id, deal.observation.as_ref()?)),
+            _ => None,
+        });
+        win_rate::standings(shared, deals, |rep| learned(rep.as_str()))
     }
 
     /// Why an input would be rejected, without deciding it: a rejected input must not move time, so one

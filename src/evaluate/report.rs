@@ -13,6 +13,7 @@ use super::replay::{Live, Steps, Tried};
 use super::stats::{Interval, wilson};
 use super::warnings::{self, Warning};
 use crate::domain::published::Arm;
+use crate::domain::win_rate::{Estimate, Standing};
 
 /// Pairs of from and to that are listed.
 const PAIRS: usize = 50;
@@ -40,7 +41,25 @@ pub struct Report {
     pub calibration: Calibration,
     /// Wins per lead by the first dimension of the segment.
     pub segments: Vec<SegmentRate>,
+    /// Who wins what, as the model knew it at the end.
+    pub reps: Vec<RepRate>,
     pub warnings: Vec<Warning>,
+}
+
+/// A rep in one part of the segment.
+#[derive(Debug, Serialize)]
+pub struct RepRate {
+    pub segment: String,
+    pub rep_id: String,
+    pub deals: u64,
+    pub won: u64,
+    /// The plain rate, with its 95 % interval.
+    pub rate: Interval,
+    /// What the model makes of it, with its 90 % interval, and what it is drawn towards.
+    pub estimate: Interval,
+    pub team: f64,
+    /// What follows for the choice.
+    pub router: &'static str,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -193,10 +212,30 @@ pub fn report(mut live: Option<Live>, tried: &mut Tried, mut read: Read) -> Repo
         sla,
         calibration: calibration(ledger, &cohort),
         segments: segments(ledger, &cohort, base, gamma),
+        reps: reps(tried),
         warnings: Vec::new(),
     };
     report.warnings = warnings::of(&report, &cohort, tried);
     report
+}
+
+fn reps(tried: &Tried) -> Vec<RepRate> {
+    let state = tried.filter.shard().state();
+    let all = state.domains().flat_map(|domain| state.standings(&domain.id));
+    let rate = |it: Standing| {
+        let Estimate { mean, low, high, .. } = it.estimate;
+        RepRate {
+            rate: wilson(it.rate(), it.deals as f64),
+            estimate: Interval { estimate: mean, low, high },
+            team: it.team.mean,
+            router: it.router(),
+            deals: it.deals,
+            won: it.won,
+            rep_id: it.rep_id.as_str().to_owned(),
+            segment: it.level,
+        }
+    };
+    all.map(rate).collect()
 }
 
 /// Wins of all leads whose deals have closed: for the few of which no model has an opinion.

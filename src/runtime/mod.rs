@@ -3,6 +3,7 @@
 //! One worker is one named thread with plain blocking code. tokio is here only: for signals and HTTP.
 
 pub mod clock;
+mod rates;
 pub mod run;
 pub mod shutdown;
 pub mod sla_table;

@@ -1,6 +1,7 @@
 //! The read side: where each lead is and how each rep stands, for people and tools that ask. Fed after
 //! each commit, read by HTTP; no decision ever looks here. Ids only, nothing about who a lead is.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
@@ -12,10 +13,12 @@ use dashmap::DashMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::rates;
 use super::sla_table::{Question, SlaTable};
 use crate::domain::entity::{Entity, EntityKey, Kind, LeadEntity, Phase, RepEntity};
 use crate::domain::fact::Fact;
-use crate::domain::ids::DomainId;
+use crate::domain::ids::{DomainId, RepId};
+use crate::domain::win_rate::{Block, Observation};
 use crate::engine::report::{BatchReport, Observer, ShardEvent};
 
 type Key = (DomainId, Arc<str>);
@@ -56,6 +59,9 @@ pub struct View {
     /// Leads moved by changes of reference data since this process began: domain, cause, from, to.
     moves: DashMap<(DomainId, &'static str, String, String), u64>,
     sla: SlaTable,
+    /// What was learned, and the deals that it was learned from, for the table of win rates.
+    learned: DashMap<Key, Seen<Block>>,
+    deals: DashMap<Key, Seen<(RepId, Observation)>>,
     /// Shards that were taken away: what is held of them is old, and good again if they are reused.
     away: DashMap<i32, ()>,
 }
@@ -125,6 +131,20 @@ impl View {
         }
     }
 
+    /// The learned blocks of a domain, by rep.
+    pub(super) fn learned(&self, domain: &str) -> BTreeMap<RepId, Block> {
+        let own = self.learned.iter().filter(|entry| entry.key().0.as_str() == domain);
+        let here = own.filter(|entry| !self.away.contains_key(&entry.value().shard));
+        here.map(|entry| (RepId::new(&entry.key().1), entry.value().is.clone())).collect()
+    }
+
+    /// The closed deals of a domain, as they were learned from.
+    pub(super) fn deals(&self, domain: &str) -> Vec<(RepId, Observation)> {
+        let own = self.deals.iter().filter(|entry| entry.key().0.as_str() == domain);
+        let here = own.filter(|entry| !self.away.contains_key(&entry.value().shard));
+        here.map(|entry| entry.value().is.clone()).collect()
+    }
+
     fn put(&self, shard: i32, key: &EntityKey, entity: Option<&Entity>) {
         let place = (key.domain.clone(), Arc::clone(&key.id));
         if key.kind == Kind::Lead {
@@ -152,6 +172,24 @@ impl View {
             (Kind::Rep, _) => {
                 self.reps.remove(&place);
             }
+            (Kind::Learned, Some(Entity::Learned(block))) => {
+                self.learned.insert(place, Seen { shard, is: (**block).clone() });
+            }
+            (Kind::Learned, _) => {
+                self.learned.remove(&place);
+            }
+            (Kind::Deal, Some(Entity::Deal(deal))) => match &deal.observation {
+                Some(it) => {
+                    let is = (deal.rep_id.clone(), it.clone());
+                    self.deals.insert(place, Seen { shard, is });
+                }
+                None => {
+                    self.deals.remove(&place);
+                }
+            },
+            (Kind::Deal, _) => {
+                self.deals.remove(&place);
+            }
             _ => {}
         }
     }
@@ -164,6 +202,8 @@ impl View {
         self.leads.retain(|_, seen| seen.shard != shard);
         self.reps.retain(|_, seen| seen.shard != shard);
         self.sla.forget(shard);
+        self.learned.retain(|_, seen| seen.shard != shard);
+        self.deals.retain(|_, seen| seen.shard != shard);
     }
 }
 
@@ -249,7 +289,7 @@ const ROWS: usize = 50;
 const SLA_PAGE: &str = include_str!("sla.html");
 
 /// `GET /domains/{domain}/leads/{id}`, `…/reps`, `…/waiting`, `…/moves`, `…/sla` (`?rep=`, `?class=`, `?limit=`)
-/// and `…/sla/page`.
+/// and `…/sla/page`, `…/rates` and `…/rates/page`.
 pub fn router(view: Arc<View>) -> Router {
     Router::new()
         .route("/domains/{domain}/leads/{id}", get(lead))
@@ -258,6 +298,8 @@ pub fn router(view: Arc<View>) -> Router {
         .route("/domains/{domain}/moves", get(moves))
         .route("/domains/{domain}/sla", get(sla))
         .route("/domains/{domain}/sla/page", get(|| async { Html(SLA_PAGE) }))
+        .route("/domains/{domain}/rates", get(rates::rates))
+        .route("/domains/{domain}/rates/page", get(rates::page))
         .with_state(view)
 }
 

@@ -9,6 +9,7 @@ use super::csv::{Export, Mapping};
 use super::drive::{JsonLines, Plan, run};
 use super::{page, text};
 use crate::cli::commands::read_policy;
+use crate::evaluate::replay::Tried;
 use crate::evaluate::report::Report;
 use crate::runtime::run::Exit;
 
@@ -20,6 +21,9 @@ Examples:
 
   # A page for people, numbers for machines:
   lead-router backtest --policy new.toml --html report.html --json report.json recording.jsonl
+
+  # The topics of a running router, in the order in which it read them (builds with Kafka):
+  lead-router backtest --policy new.toml --config router.toml
 
   # Does the engine decide again what it decided live? Try the policy that was live:
   lead-router backtest --policy live.toml --recorded-policy live.toml recording.jsonl
@@ -55,6 +59,10 @@ pub(in crate::cli) struct Args {
     /// Which column of the export is what (TOML).
     #[arg(long, value_name = "FILE", requires = "csv")]
     mapping: Option<PathBuf>,
+    /// Read the topics of the router with this configuration (TOML) in place of a recording.
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["recordings", "csv"])]
+    config: Option<PathBuf>,
     /// What goes to standard output.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -84,19 +92,7 @@ fn backtest(args: &Args) -> Result<(), Exit> {
     let recorded = args.recorded_policy.as_deref().map(read_policy).transpose()?;
     let is_history = args.history || args.csv.is_some();
     let plan = Plan { policy, recorded, is_history, keeps_odds: false };
-    let failed = |fault: io::Error| told(&format!("failed to read the recording: {fault}"));
-    let (report, _) = match (&args.csv, &args.mapping) {
-        (Some(csv), Some(mapping)) => {
-            let export = export(csv, mapping)?;
-            run(plan, export).map_err(failed)?
-        }
-        _ => {
-            let (input, size) = open(&args.recordings)?;
-            let mut progress = Progress::new(size);
-            let lines = JsonLines::new(input, move |lines, bytes| progress.tell(lines, bytes));
-            run(plan, lines).map_err(failed)?
-        }
-    };
+    let report = replay(args, plan)?;
     Progress::clear();
     if !is_history && report.agreement.is_none() {
         let why = "no decisions are recorded: add the lead-assigned lines that pipe or the topic gave, \
@@ -105,6 +101,35 @@ fn backtest(args: &Args) -> Result<(), Exit> {
         return Err(Exit::Config);
     }
     write(args, &report)
+}
+
+fn replay(args: &Args, plan: Plan) -> Result<Report, Exit> {
+    let done = |run: io::Result<(Report, Tried)>| {
+        let failed = |fault| told(&format!("failed to read the recording: {fault}"));
+        run.map(|(report, _)| report).map_err(failed)
+    };
+    #[cfg(feature = "kafka")]
+    if let Some(config) = &args.config {
+        return done(run(plan, topics(config)?));
+    }
+    if let (Some(csv), Some(mapping)) = (&args.csv, &args.mapping) {
+        return done(run(plan, export(csv, mapping)?));
+    }
+    let (input, size) = open(&args.recordings)?;
+    let mut progress = Progress::new(size);
+    done(run(plan, JsonLines::new(input, move |lines, bytes| progress.tell(lines, bytes))))
+}
+
+/// What the topics of a router hold.
+#[cfg(feature = "kafka")]
+pub(in crate::cli) fn topics(config: &Path) -> Result<super::topics::Topics, Exit> {
+    let loaded = crate::config::load(Some(config), std::env::vars()).map_err(|faults| {
+        eprintln!("{faults}");
+        Exit::Config
+    })?;
+    eprintln!("reading the topics …");
+    let read = super::topics::Topics::read(&loaded.settings);
+    read.map_err(|trouble| crate::cli::topics::told(&trouble))
 }
 
 fn write(args: &Args, report: &Report) -> Result<(), Exit> {

@@ -1,6 +1,6 @@
 //! `lead-router backtest`: what would another policy have won?
 //!
-//! `lines` and `csv` read what was recorded, `drive` runs the two replays on threads, `text` and `page` tell
+//! `lines`, `csv` and `topics` read what was recorded, `drive` runs the two replays on threads, `text` and `page` tell
 //! what was found; the numbers are of `evaluate`.
 
 #[cfg(feature = "edge")]
@@ -11,3 +11,5 @@ pub mod drive;
 pub mod lines;
 pub mod page;
 pub mod text;
+#[cfg(feature = "kafka")]
+pub(in crate::cli) mod topics;

@@ -13,8 +13,8 @@ const ROWS: usize = 40;
 
 /// The whole page.
 pub fn page(report: &Report, title: &str) -> String {
-    let parts: [fn(&Report) -> String; 9] =
-        [head, warnings, wins, amount, load, moved, sla, calibration, segments];
+    let parts: [fn(&Report) -> String; 10] =
+        [head, warnings, wins, amount, load, moved, sla, calibration, segments, reps];
     let body: String = parts.iter().map(|part| part(report)).collect();
     PAGE.replace("{{title}}", &text(title)).replace("{{body}}", &(body + &method(report)))
 }
@@ -111,7 +111,7 @@ fn head(report: &Report) -> String {
         };
         let _ = write!(
             out,
-            "<div class=\"hero {class}\"><div class=big>{}</div><p>{} The new policy would have won \
+            "<div class=\"hero {class}\"><div class=big>Lift {}</div><p>{} The new policy would have won \
              {}, the recorded one won {}.</p></div>",
             points(&wins.lift),
             verdict(&wins.lift),
@@ -314,6 +314,40 @@ fn segments(report: &Report) -> String {
     let note = "<i class=\"key was\"></i> recorded <i class=\"key new\"></i> new policy, doubly robust; \
                 95 % intervals";
     section(&title, note, &out)
+}
+
+fn reps(report: &Report) -> String {
+    let all: Vec<&Interval> = report.reps.iter().map(|it| &it.estimate).collect();
+    let axis = Axis::over(&all, false);
+    let mut out = String::new();
+    let levels = report.reps.chunk_by(|a, b| a.segment == b.segment);
+    for (at, level) in levels.enumerate() {
+        let mut rows = String::new();
+        for it in level.iter().take(ROWS) {
+            let track = axis.mark(it.team, "said") + &axis.bar(&it.estimate, "new");
+            let value = format!(
+                "{} of {} ({}) → {}<br><small>{}</small>",
+                it.won,
+                it.deals,
+                percent(it.rate.estimate),
+                percent(it.estimate.estimate),
+                it.router
+            );
+            rows += &row(&it.rep_id, &track, &value);
+        }
+        let name = level.first().map_or("", |it| it.segment.as_str());
+        let open = if at == 0 { " open" } else { "" };
+        let scale = axis.scale(percent);
+        out += &format!(
+            "<details{open}><summary>{} ({} reps)</summary>{rows}{scale}</details>",
+            text(name),
+            level.len()
+        );
+    }
+    let note = "Deals won and closed, the plain rate, and what the model makes of it with its 90 % \
+                interval: the fewer the deals, the closer to what all reps win there \
+                <i class=\"key said\"></i>. Where the data do not tell reps apart, leads go round.";
+    section("Who wins what", note, &out)
 }
 
 fn method(report: &Report) -> String {

@@ -18,6 +18,7 @@ mod predict;
 mod rep;
 mod segment;
 mod shared;
+mod standings;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ pub use image::{Image, Part};
 pub use learn::{Deal, learn, unlearn};
 pub use predict::{Estimate, Evidence, Query, evidence, predict};
 pub use segment::{Segment, segment};
+pub use standings::{Standing, standings};
 
 /// Learned numbers: shared by all reps of a domain (`shared_id`) or of one rep (id = rep id). The
 /// default is a block of which nothing is known yet: `learn` makes of it what it needs.

@@ -1,0 +1,122 @@
+//! Who wins what, for people: of each rep in each part of the segment the deals, the plain rate, what the
+//! model makes of it, and what follows for the choice. Worked out when it is asked for, from what the last
+//! commit left; no decision ever looks here.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{Html, IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::view::View;
+use crate::domain::ids::RepId;
+use crate::domain::win_rate::{Block, Observation, Standing, shared_id, standings};
+
+const PAGE: &str = include_str!("rates.html");
+
+/// Styles of the page itself, no script, nothing from outside.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'",
+);
+
+/// `GET /domains/{domain}/rates`.
+pub(super) async fn rates(
+    State(view): State<Arc<View>>,
+    Path(domain): Path<String>,
+) -> Json<Value> {
+    let rows = of(&view, &domain);
+    Json(rows.iter().map(row).collect())
+}
+
+/// `GET /domains/{domain}/rates/page`.
+pub(super) async fn page(State(view): State<Arc<View>>, Path(domain): Path<String>) -> Response {
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (headers, Html(html(&domain, &of(&view, &domain)))).into_response()
+}
+
+fn of(view: &View, domain: &str) -> Vec<Standing> {
+    let blocks = view.learned(domain);
+    let deals = view.deals(domain);
+    let Some(shared) = blocks.get(&shared_id()) else { return Vec::new() };
+    let deals = deals.iter().map(|(rep, observation): &(RepId, Observation)| (rep, observation));
+    standings(shared, deals, |rep| blocks.get(rep).map(|block: &Block| block))
+}
+
+fn row(it: &Standing) -> Value {
+    json!({
+        "segment": it.level,
+        "rep_id": it.rep_id.as_str(),
+        "deals": it.deals,
+        "won": it.won,
+        "rate": it.rate(),
+        "win_probability": {
+            "mean": it.estimate.mean, "low": it.estimate.low, "high": it.estimate.high,
+        },
+        "team": it.team.mean,
+        "place": it.place,
+        "thin": it.evidence.thin,
+        "router": it.router(),
+    })
+}
+
+fn html(domain: &str, rows: &[Standing]) -> String {
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    let line = |it: &Standing| {
+        let (low, high) = (it.estimate.low * 100.0, it.estimate.high * 100.0);
+        format!(
+            "<tr><td>{}<td>{}<td class=n>{}<td class=n>{}<td class=n>{}<td class=n>{}<td \
+             class=track><i style=\"left:{low:.1}%;width:{:.1}%\"></i><b style=\"left:{:.1}%\"></b>\
+             <td class=n>{} to {}<td>{}",
+            text(&it.level),
+            text(it.rep_id.as_str()),
+            it.deals,
+            it.won,
+            percent(it.rate()),
+            percent(it.estimate.mean),
+            (high - low).max(0.5),
+            it.estimate.mean * 100.0,
+            percent(it.estimate.low),
+            percent(it.estimate.high),
+            it.router()
+        )
+    };
+    let body: String = rows.iter().map(line).collect();
+    let none = "<tr><td colspan=9>No closed deals yet.";
+    let body = if body.is_empty() { none.to_owned() } else { body };
+    PAGE.replace("{{domain}}", &text(domain)).replace("{{rows}}", &body)
+}
+
+/// Text that is no markup.
+fn text(raw: &str) -> String {
+    let escape = |c: char| match c {
+        '&' => "&amp;".to_owned(),
+        '<' => "&lt;".to_owned(),
+        '>' => "&gt;".to_owned(),
+        '"' => "&quot;".to_owned(),
+        '{' => "&#123;".to_owned(),
+        c => c.to_string(),
+    };
+    raw.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_needs_nothing_and_shows_text_as_text() {
+        for outside in ["http", "//", "@import", "<link", "<script", "url("] {
+            assert!(!PAGE.contains(outside), "{outside}");
+        }
+        let page = html("<acme>", &[]);
+        assert!(page.contains("&lt;acme&gt;") && page.contains("No closed deals yet"));
+        assert!(!page.contains("{{"));
+    }
+}
