@@ -94,13 +94,19 @@ fn paused_until(draft: &Draft<'_>, rep_id: &RepId) -> Option<Timestamp> {
     draft.rep(rep_id)?.paused_until_at.filter(|until| *until > draft.now())
 }
 
-/// The skills and languages that the lead asks for and the rep lacks.
-fn unsuited(draft: &Draft<'_>, rep: &RepDef, lead: &LeadEntity) -> Vec<Ineligible> {
-    let mut reasons = Vec::new();
+/// Whether what the lead asks for is dropped, so long after its creation.
+pub(super) fn is_relaxed(draft: &Draft<'_>, lead: &LeadEntity) -> bool {
     let relax = draft.policy.skills.relax_after;
-    if relax > Span::ZERO && draft.now() >= lead.lead_created_at + relax {
-        return reasons;
-    }
+    relax > Span::ZERO && draft.now() >= lead.lead_created_at + relax
+}
+
+fn unsuited(draft: &Draft<'_>, rep: &RepDef, lead: &LeadEntity) -> Vec<Ineligible> {
+    if is_relaxed(draft, lead) { Vec::new() } else { lacks(rep, lead) }
+}
+
+/// The skills and languages that the lead asks for and the rep lacks.
+pub(super) fn lacks(rep: &RepDef, lead: &LeadEntity) -> Vec<Ineligible> {
+    let mut reasons = Vec::new();
     let has = |skill: &String| {
         let wanted = text::normalise(skill);
         rep.skills.iter().any(|own| text::normalise(own) == wanted)

@@ -4,7 +4,7 @@ use super::assign::Verdict;
 use super::availability;
 use super::draft::Draft;
 use super::entity::{Ending, LeadEntity, Phase, Placement};
-use super::fact::Fact;
+use super::fact::{Counter, Fact};
 use super::hash;
 use super::ids::{EventId, LeadId};
 use super::input::SegmentFields;
@@ -79,6 +79,11 @@ pub(super) fn publish(
         lead.segment = SegmentFields::of(&lead.fields);
         lead.ladder = Some(sla::arm(draft, &lead, rep_id, &class));
         availability::given(draft, rep_id, verdict.territory_id.as_ref());
+        let rep = draft.rep(rep_id).and_then(|rep| rep.definition.as_ref());
+        let unsuited = rep.is_some_and(|rep| !availability::lacks(rep, &lead).is_empty());
+        if unsuited && cause != Cause::Manual && availability::is_relaxed(draft, &lead) {
+            draft.count(Counter::Relaxed);
+        }
         if cause != Cause::Manual {
             lead.unconfirmed.push(rep_id.clone());
         }

@@ -62,4 +62,5 @@ counters!(
     Moved "moved",
     WouldDiffer "would_differ",
     Relaxed "relaxed",
+    StickDropped "stick_dropped",
 );

@@ -4,6 +4,7 @@
 use super::availability::{self, gate};
 use super::draft::{Draft, StickyKey};
 use super::entity::{LeadEntity, Phase, Placement, StickyEntity};
+use super::fact::Counter;
 use super::hash;
 use super::ids::{AccountId, LeadId, RepId, TerritoryId};
 use super::policy::{AccountOwner, StickyScope, WhenUnavailable};
@@ -96,6 +97,7 @@ pub(super) fn sticky(
         if !holds {
             // The stick is dropped with its rep, and does not come back with them.
             draft.write(super::entity::Kind::Sticky, key.text(), None);
+            draft.count(Counter::StickDropped);
             continue;
         }
         let verdict = to_owner(draft, lead, &stuck.rep_id, Stage::Sticky, Reason::Sticky, back_at);

@@ -88,17 +88,17 @@ pub(super) fn postal_code(text: &str) -> Option<String> {
     (code.len() >= 3).then_some(code)
 }
 
-fn keys(definition: &AccountDef) -> Vec<Key> {
+/// The keys of an account whose normalised name is `name`.
+fn keys(definition: &AccountDef, name: &str) -> Vec<Key> {
     let mut keys: Vec<Key> = Vec::new();
     for domain in definition.domains.iter().filter_map(|domain| host(domain)) {
         keys.push(Key::domain(&domain));
     }
-    let name = normalise_company(&definition.name);
     if !name.is_empty() {
-        keys.push(Key::name(&name));
-        keys.extend(Key::edges(&name));
+        keys.push(Key::name(name));
+        keys.extend(Key::edges(name));
         if let Some(code) = definition.postal_code.as_deref().and_then(postal_code) {
-            keys.extend(Key::edges_at(&code, &name));
+            keys.extend(Key::edges_at(&code, name));
         }
     }
     let phone = definition.phone.as_ref().and_then(|phone| phone_digits(phone.reveal()));
@@ -112,11 +112,12 @@ impl AccountIndex {
     }
 
     pub(in crate::domain) fn insert(&mut self, id: &Arc<str>, definition: &AccountDef) {
-        let keys = keys(definition);
+        let name = normalise_company(&definition.name);
+        let keys = keys(definition, &name);
         if keys.is_empty() {
             return;
         }
-        self.count_words(definition, true);
+        self.count_words(&name, true);
         let slot = self.free.pop().unwrap_or(self.slots.len() as u32);
         let id = Some(AccountId::from(id));
         match self.slots.get_mut(slot as usize) {
@@ -127,13 +128,14 @@ impl AccountIndex {
     }
 
     pub(in crate::domain) fn remove(&mut self, id: &Arc<str>, definition: &AccountDef) {
-        let keys = keys(definition);
+        let name = normalise_company(&definition.name);
+        let keys = keys(definition, &name);
         let own = |slot: &u32| {
             let listed = self.slots.get(*slot as usize).and_then(Option::as_ref);
             listed.is_some_and(|listed| listed.as_str() == &**id)
         };
         let Some(slot) = keys.first().and_then(|key| self.listed(*key).find(own)) else { return };
-        self.count_words(definition, false);
+        self.count_words(&name, false);
         for key in keys {
             self.listings.remove(&listing(key, slot));
         }
@@ -143,8 +145,7 @@ impl AccountIndex {
         self.free.push(slot);
     }
 
-    fn count_words(&mut self, definition: &AccountDef, add: bool) {
-        let name = normalise_company(&definition.name);
+    fn count_words(&mut self, name: &str, add: bool) {
         if name.is_empty() {
             return;
         }
