@@ -33,7 +33,8 @@ impl Terms {
         let Terms { guard_rails, control_share, floor } = self;
         let (most, least) = if guard_rails { (2.0, 0.5) } else { (0.0, 0.0) };
         format!(
-            "[choice]\ncontrol_share = {control_share:?}\nfloor = {floor:?}\nmax_share = {most:?}\nmin_share = {least:?}\n"
+            "[choice]\ncontrol_share = {control_share:?}\nfloor = {floor:?}\n\
+             max_share = {most:?}\nmin_share = {least:?}\n"
         )
     }
 }

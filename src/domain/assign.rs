@@ -210,6 +210,22 @@ fn territory(draft: &mut Draft<'_>, lead_id: &LeadId, lead: &LeadEntity) -> Verd
     stand_in::verdict(draft, lead, &id, &members, stage, &queued).unwrap_or(queued)
 }
 
+/// Whether the lead asks for what none of those who are still there has.
+fn nobody_has_the_skills(candidates: &[Candidate]) -> bool {
+    let gone = [
+        Ineligible::Inactive,
+        Ineligible::Unknown,
+        Ineligible::WeightZero,
+        Ineligible::FormerOwner,
+    ];
+    let mut there = candidates
+        .iter()
+        .filter(|candidate| !candidate.reasons.iter().any(|one| gone.contains(one)))
+        .peekable();
+    let lacks = |one: &Ineligible| matches!(one, Ineligible::Skill | Ineligible::Language);
+    there.peek().is_some() && there.all(|candidate| candidate.reasons.iter().any(lacks))
+}
+
 /// Of an empty choice: what would have to change for the rep who is nearest to taking the lead.
 fn why_nobody(candidates: &[Candidate]) -> Reason {
     let only = |allowed: &'static [Ineligible]| {
@@ -219,7 +235,7 @@ fn why_nobody(candidates: &[Candidate]) -> Reason {
         Reason::NoMember
     } else if candidates.iter().any(only(&[Ineligible::Capped])) {
         Reason::Capped
-    } else if candidates.iter().any(only(&[Ineligible::Skill, Ineligible::Language])) {
+    } else if nobody_has_the_skills(candidates) {
         Reason::NoSkillMatch
     } else {
         Reason::NoRepAvailable
