@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 use super::drive::Source;
-use crate::codec::frame::SchemaIds;
+use crate::codec::SchemaIds;
 use crate::config::Settings;
 use crate::domain::input::Topic;
 use crate::domain::published::LeadAssigned;
