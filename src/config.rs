@@ -6,6 +6,7 @@
 //! How leads are routed is not here: that comes as events (`policy-changed`), the same for every process.
 
 mod check;
+mod ingest;
 pub mod keys;
 mod owned;
 mod read;
@@ -22,6 +23,7 @@ use std::path::Path;
 use crate::domain::input::Topic;
 use crate::domain::time::Timestamp;
 
+pub use ingest::Ingest;
 pub use read::Fault;
 pub use registry::{Login, Registry};
 pub use show::example;
@@ -39,6 +41,8 @@ pub struct Settings {
     /// `None`: no registry is asked, and Avro is written as single objects.
     pub registry: Option<Registry>,
     pub topics: Topics,
+    /// What bridges write about Salesforce.
+    pub ingest: Ingest,
     pub batch: Batch,
     /// A partition stops after so many dead letters in a row; 0 = never.
     pub dead_letters_stop_after: usize,
@@ -101,6 +105,9 @@ pub struct Topics {
     pub sla_breached: String,
     pub dead_letter: String,
     pub state: String,
+    /// Between the two stages of ingest, and the pictures of the second.
+    pub raw: String,
+    pub ingest_state: String,
 }
 
 impl Topics {

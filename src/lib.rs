@@ -11,6 +11,7 @@ pub mod embedded;
 pub mod engine;
 pub mod evaluate;
 pub mod ingest;
+pub mod intake;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 #[cfg(feature = "registry")]

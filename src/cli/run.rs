@@ -96,7 +96,7 @@ fn prepared(settings: &Settings) -> Result<(Layout, Served, Shared), Exit> {
 }
 
 /// Faults end the start; advice is logged.
-fn checked_topics(settings: &Settings) -> Result<Layout, Exit> {
+pub(super) fn checked_topics(settings: &Settings) -> Result<Layout, Exit> {
     let report = topics::inspect(settings).map_err(|trouble| super::topics::told(&trouble))?;
     for finding in report.findings.iter().filter(|finding| !finding.is_fault()) {
         tracing::warn!(topic = finding.topic, mend = finding.mend, "{}", finding.text);
@@ -200,17 +200,17 @@ fn failed(failure: Failure) -> Ended {
 }
 
 /// The process is ready when all its workers are.
-struct Readiness {
+pub(super) struct Readiness {
     health: Arc<Health>,
     workers: Mutex<Vec<bool>>,
 }
 
 impl Readiness {
-    fn new(workers: usize, health: Arc<Health>) -> Readiness {
+    pub(super) fn new(workers: usize, health: Arc<Health>) -> Readiness {
         Readiness { health, workers: Mutex::new(vec![false; workers]) }
     }
 
-    fn set(&self, worker: usize, ready: bool) {
+    pub(super) fn set(&self, worker: usize, ready: bool) {
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = workers.get_mut(worker) else { return };
         if *known == ready {

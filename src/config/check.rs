@@ -33,6 +33,7 @@ pub(super) fn settings(given: &mut Given) -> Option<Settings> {
     let kafka = take.kafka();
     let topics = take.topics();
     let registry = take.registry();
+    let ingest = take.ingest();
     let settings = Settings {
         group: take.text("group"),
         instance: take.text("instance"),
@@ -43,6 +44,7 @@ pub(super) fn settings(given: &mut Given) -> Option<Settings> {
         kafka,
         registry,
         topics,
+        ingest,
         batch: Batch {
             linger_ms: take.number("batch.linger_ms"),
             max_records: take.number("batch.max_records"),
@@ -244,6 +246,8 @@ impl Take<'_> {
             sla_breached: self.text("topics.sla_breached"),
             dead_letter: self.text("topics.dead_letter"),
             state: self.text("topics.state"),
+            raw: self.text("topics.raw"),
+            ingest_state: self.text("topics.ingest_state"),
         }
     }
 
@@ -292,6 +296,8 @@ impl Take<'_> {
             ("topics.sla_breached", &topics.sla_breached),
             ("topics.dead_letter", &topics.dead_letter),
             ("topics.state", &topics.state),
+            ("topics.raw", &topics.raw),
+            ("topics.ingest_state", &topics.ingest_state),
         ];
         let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
         for (path, name) in INPUTS.into_iter().zip(&topics.inputs).chain(out) {
@@ -324,7 +330,7 @@ const INPUTS: [&str; 9] = [
     "topics.policy_changed",
 ];
 
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     text.len() <= 200
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }

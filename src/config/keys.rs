@@ -249,6 +249,53 @@ pub static KEYS: &[Key] = &[
         "Ours: what is known, restored at a start. Compacted; nobody else may write to it.",
     ),
     key(
+        "topics.raw",
+        Kind::Text,
+        Some("\"lead-router.raw\""),
+        "Ours, for ingest: changes between its two stages, keyed by routing domain.",
+    ),
+    key(
+        "topics.ingest_state",
+        Kind::Text,
+        Some("\"lead-router.ingest-state\""),
+        "Ours, for ingest: the pictures of Salesforce's records. Compacted; nobody else may write to it.",
+    ),
+    key(
+        "ingest.topics",
+        Kind::TextOrOff,
+        Some("\"\""),
+        "The topics that a bridge writes Salesforce's change events to, with commas: \
+         \"salesforce.lead, salesforce.user\". One of another org or business unit with its routing \
+         domain: \"emea.lead = emea\". \"\" = no ingest.",
+    ),
+    key(
+        "ingest.domain",
+        Kind::Text,
+        Some("\"default\""),
+        "The routing domain of the topics that name none.",
+    ),
+    key(
+        "ingest.mapping",
+        Kind::TextOrOff,
+        Some("\"\""),
+        "The mapping file (TOML): which object is what, and which of its fields say what. \"\" = a \
+         standard org.",
+    ),
+    key(
+        "ingest.schemas",
+        Kind::TextOrOff,
+        Some("\"\""),
+        "A folder of schemas that records were written with, each as <schema id>.avsc; those that are not \
+         there are asked of the registry. \"\" = none.",
+    ),
+    key(
+        "ingest.reread",
+        Kind::TextOrOff,
+        Some("\"\""),
+        "A file to which the ids of records are appended that must be read again from Salesforce (lost \
+         events, records that were never seen whole): domain, object, id. \"\" = none.",
+    ),
+    key(
         "start.leads",
         Kind::Start,
         None,

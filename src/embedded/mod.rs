@@ -86,6 +86,8 @@ pub fn out_name(topic: OutTopic) -> &'static str {
         OutTopic::SlaBreached => "sla-breached",
         OutTopic::DeadLetter => "lead-router.dead-letter",
         OutTopic::State => "lead-router.state",
+        OutTopic::In(topic) => topic.name(),
+        OutTopic::Raw => "lead-router.raw",
     }
 }
 

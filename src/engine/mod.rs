@@ -6,6 +6,7 @@ pub mod filter;
 pub mod merge;
 pub mod partition;
 pub mod ports;
+pub mod relay;
 pub mod report;
 pub mod restore;
 pub mod shard;

@@ -56,6 +56,10 @@ pub enum OutTopic {
     SlaBreached,
     DeadLetter,
     State,
+    /// A canonical event, as ingest writes it.
+    In(Topic),
+    /// A change between the two stages of ingest.
+    Raw,
 }
 
 /// A record to send within the open transaction.

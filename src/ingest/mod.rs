@@ -23,6 +23,8 @@ pub mod mapping;
 pub mod parse;
 pub mod picture;
 pub mod schema;
+#[cfg(feature = "edge")]
+pub mod snapshot;
 pub mod values;
 
 pub use change::{Change, ChangeType};

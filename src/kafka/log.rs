@@ -143,6 +143,8 @@ impl Log for KafkaLog {
             OutTopic::SlaBreached => &topics.sla_breached,
             OutTopic::DeadLetter => &topics.dead_letter,
             OutTopic::State => &topics.state,
+            OutTopic::In(topic) => topics.input(topic),
+            OutTopic::Raw => &topics.raw,
         };
         let sink = &mut self.joined.as_mut().ok_or_else(left)?.sink;
         noted(sink.send(name, &record))

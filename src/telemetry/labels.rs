@@ -40,6 +40,10 @@ impl Values {
 }
 
 pub const TOPIC: Values = Values::Closed(|| Topic::ALL.map(Topic::name).to_vec());
+pub const STAGE: Values = Values::Closed(|| vec!["parse", "picture"]);
+pub const INGEST_OUTCOME: Values =
+    Values::Closed(|| vec!["mapped", "ignored", "stale", "dead_letter"]);
+pub const WORKER: Values = Values::Bounded("the workers of this process");
 pub const TOPIC_OPEN: Values = Values::Bounded("the topics in");
 pub const PARTITION: Values = Values::Bounded("the partitions that this process serves");
 pub const VERSION: Values = Values::Bounded("the version of the binary");

@@ -138,6 +138,22 @@ catalogue! {
         "records", "Records sent to the dead-letter topic, by reason; a reason that is not \
          listed counts as `other`.",
         "Who sends what we cannot read?", "LeadRouterDeadLetters";
+    IngestRecords = "leadrouter_ingest_records_total" Kind::Counter,
+        ["stage": labels::STAGE, "outcome": labels::INGEST_OUTCOME],
+        "records", "Records of bridged topics (`parse`) and changes (`picture`) by what became of \
+         them. `ignored`: understood, and nothing to say; `stale`: an event was lost.",
+        "Is what Salesforce sends understood?", "";
+    IngestEvents = "leadrouter_ingest_events_total" Kind::Counter, [],
+        "events", "Canonical events that ingest wrote.", "Does anything reach the router?", "";
+    IngestReread = "leadrouter_ingest_reread_total" Kind::Counter, [],
+        "records", "Records that must be read again from Salesforce: lost events, and records that \
+         were never seen whole.",
+        "How much of the pictures is in doubt?", "";
+    IngestPictures = "leadrouter_ingest_pictures" Kind::Gauge, ["worker": labels::WORKER],
+        "records", "Records of the CRM in memory.", "How big are the pictures?", "";
+    IngestLag = "leadrouter_ingest_lag_seconds" Kind::Gauge, ["stage": labels::STAGE],
+        "seconds", "From the commit in Salesforce to the end of a stage, of the latest record.",
+        "How old is what we hear?", "";
     Effects = "leadrouter_effects_total" Kind::Counter, ["effect": labels::EFFECT],
         "inputs", "What happened without an event of its own: repeats, unknown leads, own \
          echoes, first touches, moves.",

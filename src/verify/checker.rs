@@ -124,6 +124,7 @@ impl Checker {
                     _ => None,
                 };
             }
+            Item::Foreign => {}
             Item::Garbled { image } => {
                 let invariant = if image { Invariant::I3 } else { Invariant::I2 };
                 self.garbled.push((invariant, place));

@@ -67,6 +67,8 @@ pub enum Item {
         partition: i32,
         offset: i64,
     },
+    /// A dead letter of a record that the router does not read: of ingest.
+    Foreign,
     /// An after-image, or a tombstone.
     Image {
         key: EntityKey,

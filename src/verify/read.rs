@@ -81,7 +81,7 @@ impl Reader {
                 fact.map(|fact| Item::Breached(Box::new(fact)))
             }
             OutTopic::DeadLetter => self.dead_letter(raw),
-            OutTopic::State => None,
+            OutTopic::State | OutTopic::In(_) | OutTopic::Raw => None,
         };
         let item = item.unwrap_or(Item::Garbled { image: false });
         Record { place: raw.place(), item }
@@ -97,9 +97,11 @@ impl Reader {
             let found = raw.headers.iter().rev().find(|(key, _)| key == name);
             found.and_then(|(_, value)| std::str::from_utf8(value.as_deref()?).ok())
         };
-        let topic = header("dlq.topic")?;
+        let name = header("dlq.topic")?;
+        let ours = Topic::ALL.into_iter().zip(&self.names).find(|(_, known)| *known == name);
+        let Some((topic, _)) = ours else { return Some(Item::Foreign) };
         Some(Item::DeadLetter {
-            topic: Topic::ALL.into_iter().zip(&self.names).find(|(_, name)| *name == topic)?.0,
+            topic,
             partition: header("dlq.partition")?.parse().ok()?,
             offset: header("dlq.offset")?.parse().ok()?,
         })

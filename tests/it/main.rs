@@ -7,6 +7,7 @@ mod malformed;
 mod properties;
 #[cfg(feature = "registry")]
 mod registry;
+mod relay;
 mod scenario;
 mod sim;
 mod tidy;

@@ -10,6 +10,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("codec", &["domain"]),
     ("engine", &["domain", "wheel", "codec"]),
     ("ingest", &["domain", "codec"]),
+    ("intake", &["domain", "codec", "engine", "ingest"]),
     ("embedded", &["domain", "engine"]),
     ("verify", &["domain", "codec", "engine"]),
     ("evaluate", &["domain", "codec", "engine"]),
@@ -30,7 +31,18 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("reqwest", &["registry"]),
     (
         "serde_json",
-        &["codec", "engine", "ingest", "registry", "telemetry", "runtime", "cli", "verify", "demo"],
+        &[
+            "codec",
+            "engine",
+            "ingest",
+            "intake",
+            "registry",
+            "telemetry",
+            "runtime",
+            "cli",
+            "verify",
+            "demo",
+        ],
     ),
     ("apache_avro", &["codec"]),
 ];

@@ -2,6 +2,10 @@
 
 pub mod pipe;
 
+#[cfg(feature = "kafka")]
+mod service;
+mod snapshot;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +18,10 @@ use crate::runtime::run::Exit;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// The configuration (TOML) of the service; without it the defaults and the environment hold.
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "FILE", env = "LEAD_ROUTER_CONFIG", conflicts_with = "pipe")]
+    config: Option<PathBuf>,
     /// Raw records as JSON lines in, canonical events out, with no broker.
     #[arg(long)]
     pipe: bool,
@@ -26,6 +34,17 @@ pub(super) struct Args {
     /// Schemas that records were written with, each as <schema id>.avsc.
     #[arg(long, value_name = "DIR")]
     schemas: Option<PathBuf>,
+    /// Loads a bulk export (CSV, JSON, JSON lines) through the same mapping: with --pipe its events are
+    /// printed, else its rows are published for the service.
+    #[arg(long, value_name = "FILE", requires = "object")]
+    snapshot: Option<PathBuf>,
+    /// The object that the export holds: Lead, Account, Foo__c.
+    #[arg(long, value_name = "NAME", requires = "snapshot")]
+    object: Option<String>,
+    /// When the export was made (RFC 3339), for rows that do not say when they were changed
+    /// [default: when the file was written].
+    #[arg(long, value_name = "TIME", requires = "snapshot", value_parser = instant)]
+    as_of: Option<i64>,
     /// Before its events, shows what was understood of each record.
     #[arg(long, requires = "pipe")]
     explain: bool,
@@ -35,10 +54,17 @@ fn domain(text: &str) -> Result<String, String> {
     DomainId::parse(text).map(|id| id.as_str().to_owned()).map_err(|why| why.to_string())
 }
 
+fn instant(text: &str) -> Result<i64, String> {
+    let at = crate::domain::time::Timestamp::parse_rfc3339(text);
+    at.map(|at| at.0).ok_or_else(|| "expected a time such as 2026-11-24T08:00:00Z".to_owned())
+}
+
 pub(super) fn main(args: &Args) -> Exit {
+    if let (Some(file), Some(object)) = (&args.snapshot, &args.object) {
+        return snapshot::main(args, file, object);
+    }
     if !args.pipe {
-        eprintln!("lead-router: ingest needs --pipe");
-        return Exit::Usage;
+        return serve(args);
     }
     let parser = match parser(args.mapping.as_deref(), args.schemas.as_deref()) {
         Ok(parser) => parser,
@@ -55,6 +81,23 @@ pub(super) fn main(args: &Args) -> Exit {
             Exit::Temporary
         }
     }
+}
+
+#[cfg(feature = "kafka")]
+fn serve(args: &Args) -> Exit {
+    match crate::config::load(args.config.as_deref(), std::env::vars()) {
+        Ok(loaded) => service::main(loaded.settings),
+        Err(faults) => {
+            eprintln!("{faults}");
+            Exit::Config
+        }
+    }
+}
+
+#[cfg(not(feature = "kafka"))]
+fn serve(_args: &Args) -> Exit {
+    eprintln!("lead-router: this build speaks to no broker: ingest needs --pipe");
+    Exit::Usage
 }
 
 fn parser(mapping: Option<&Path>, schemas: Option<&Path>) -> Result<Parser, Exit> {

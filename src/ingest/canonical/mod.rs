@@ -48,7 +48,12 @@ impl Step<'_> {
     fn emit(&mut self, topic: Topic, part: &str, mut value: Map<String, Value>) {
         value.insert("event_id".to_owned(), Value::from(event_id(self.change, self.id, part)));
         value.retain(|_, value| !value.is_null());
-        let at = Timestamp(self.change.at());
+        // A row of an export is no event of the past: it is published when it is read.
+        let at = match self.change.change_type {
+            ChangeType::Snapshot => self.change.recorded_at_ms.max(self.change.at()),
+            _ => self.change.at(),
+        };
+        let at = Timestamp(at);
         self.events.push(Event { topic, at, value: Value::Object(value) });
     }
 

@@ -19,12 +19,14 @@ pub enum Role {
     Out,
     DeadLetter,
     State,
+    /// Between the two stages of ingest.
+    Changes,
 }
 
 impl Role {
     /// Partition i of it belongs to shard i.
     fn is_sharded(self) -> bool {
-        matches!(self, Role::In(_) | Role::State)
+        matches!(self, Role::In(_) | Role::State | Role::Changes)
     }
 
     fn is_optional(self) -> bool {
@@ -131,17 +133,20 @@ pub fn wanted(settings: &Settings) -> Vec<Wanted> {
     all.push(of(&topics.sla_breached, Role::Out, &[delete.clone(), retention(400)]));
     // It holds records as they came, people's data included: kept as long as it takes to look at them.
     all.push(of(&topics.dead_letter, Role::DeadLetter, &[delete, retention(30)]));
-    all.push(of(
-        &topics.state,
-        Role::State,
-        &[
-            ("cleanup.policy", "compact".to_owned()),
-            // A stopped process still sees the tombstones of a week, and erasure ends within a day.
-            ("delete.retention.ms", (7 * DAY_MS).to_string()),
-            ("max.compaction.lag.ms", DAY_MS.to_string()),
-            ("min.cleanable.dirty.ratio", "0.1".to_owned()),
-        ],
-    ));
+    let compacted = [
+        ("cleanup.policy", "compact".to_owned()),
+        // A stopped process still sees the tombstones of a week, and erasure ends within a day.
+        ("delete.retention.ms", (7 * DAY_MS).to_string()),
+        ("max.compaction.lag.ms", DAY_MS.to_string()),
+        ("min.cleanable.dirty.ratio", "0.1".to_owned()),
+    ];
+    all.push(of(&topics.state, Role::State, &compacted));
+    if !settings.ingest.topics.is_empty() {
+        // What the second stage has read lives on in its pictures.
+        let changes = [("cleanup.policy", "delete".to_owned()), retention(7)];
+        all.push(of(&topics.raw, Role::Changes, &changes));
+        all.push(of(&topics.ingest_state, Role::State, &compacted));
+    }
     all
 }
 

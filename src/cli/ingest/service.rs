@@ -1,0 +1,265 @@
+//! Ingest as a service: a worker for each bridged topic, and workers for the pictures.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::codec::SchemaRef;
+use crate::codec::encode::{self, Encoder};
+use crate::config::{self, Settings};
+use crate::domain::time::Span;
+use crate::engine::ports::Failure;
+use crate::engine::relay::{self, Relay, Stage};
+use crate::ingest::Parser;
+use crate::intake::{Counts, Fetch, Fetched, Parsing, Picturing};
+use crate::kafka::topics::{self, Layout};
+use crate::kafka::{KafkaLog, Trouble};
+use crate::registry::{self, Client};
+use crate::runtime::clock::{self, WallClock};
+use crate::runtime::run::{self as service, Ended, Exit, Seat, Served};
+use crate::telemetry::http::{self, Endpoint, Health};
+use crate::telemetry::logging;
+use crate::telemetry::metrics::Metric;
+use crate::telemetry::registry::Metrics;
+
+/// A worker without shards may still be joining; after this it stands by.
+const JOINING: Duration = Duration::from_secs(15);
+
+/// What every worker is made of.
+struct Shared {
+    settings: Settings,
+    parser: Parser,
+    encoder: Encoder,
+    registry: Option<Arc<Client>>,
+    metrics: Arc<Metrics>,
+    /// Partitions of our own topics.
+    layout: Layout,
+    /// Bridged topics: name, domain, partitions.
+    bridged: Vec<(String, String, i32)>,
+}
+
+pub(super) fn main(settings: Settings) -> Exit {
+    let format = match settings.log.format {
+        config::LogFormat::Auto => logging::Format::Auto,
+        config::LogFormat::Text => logging::Format::Text,
+        config::LogFormat::Json => logging::Format::Json,
+    };
+    logging::init(format, &settings.log.level);
+    match prepared(settings) {
+        Ok((shared, served)) => start(Arc::new(shared), served),
+        Err(exit) => exit,
+    }
+}
+
+fn told(why: &str) -> Exit {
+    eprintln!("lead-router: {why}");
+    Exit::Config
+}
+
+fn prepared(settings: Settings) -> Result<(Shared, Served), Exit> {
+    if settings.ingest.topics.is_empty() {
+        return Err(told("ingest.topics names no topic to read"));
+    }
+    let parser =
+        super::parser(settings.ingest.mapping.as_deref(), settings.ingest.schemas.as_deref())?;
+    let listener = http::bind(settings.http.listen).map_err(|error| {
+        told(&format!("failed to listen on http.listen = {}: {error}", settings.http.listen))
+    })?;
+    let metrics = Metrics::new().map_err(|error| {
+        eprintln!("lead-router: failed to make metrics: {error}");
+        Exit::Bug
+    })?;
+    let layout = crate::cli::run::checked_topics(&settings)?;
+    let mut bridged = Vec::new();
+    for (topic, domain) in &settings.ingest.topics {
+        let partitions = topics::partitions(&settings, topic)
+            .map_err(|trouble| crate::cli::topics::told(&trouble))?;
+        bridged.push((topic.clone(), domain.clone(), partitions));
+    }
+    let registry = settings.registry.as_ref().map(Client::new).transpose();
+    let registry = registry.map_err(|why| told(&why))?.map(Arc::new);
+    let encoder = encoder(&settings, registry.as_deref())?;
+    let metrics = Arc::new(metrics);
+    let health = Arc::new(Health::default());
+    let endpoint = Endpoint { metrics: Arc::clone(&metrics), health };
+    let served = Served { listener, endpoint, more: axum::Router::new() };
+    Ok((Shared { settings, parser, encoder, registry, metrics, layout, bridged }, served))
+}
+
+/// How canonical events are written: with a registry, under the ids that our schemas have there.
+fn encoder(settings: &Settings, known: Option<&Client>) -> Result<Encoder, Exit> {
+    let format = match (settings.format, known) {
+        (config::Format::Json, _) => encode::Format::Json,
+        (config::Format::Avro, None) => encode::Format::SingleObject,
+        (config::Format::Avro, Some(client)) => {
+            let subjects = registry::subjects_in(&settings.topics);
+            let ids = client.ids(&subjects).map_err(|refusal| told(&refusal.to_string()))?;
+            encode::Format::Confluent(ids)
+        }
+    };
+    Ok(Encoder::new(format))
+}
+
+fn start(shared: Arc<Shared>, served: Served) -> Exit {
+    let pictures = shared.settings.workers;
+    let workers = pictures + shared.bridged.len();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        pictures,
+        bridged = shared.bridged.len(),
+        "ingest starts"
+    );
+    let health = Arc::clone(&served.endpoint.health);
+    let ready = crate::cli::run::Readiness::new(workers, health);
+    service::run(workers, served, move |seat| {
+        let set = |is_ready| ready.set(seat.worker, is_ready);
+        match seat.worker.checked_sub(pictures).and_then(|at| shared.bridged.get(at)) {
+            Some((topic, domain, partitions)) => {
+                parsing(&shared, topic, domain, *partitions, &seat, &set)
+            }
+            None => picturing(&shared, &seat, &set),
+        }
+    })
+}
+
+/// The first stage, of one bridged topic.
+fn parsing(
+    shared: &Shared,
+    topic: &str,
+    domain: &str,
+    partitions: i32,
+    seat: &Seat,
+    ready: &dyn Fn(bool),
+) -> Result<(), Ended> {
+    let mut settings = shared.settings.clone();
+    settings.group = format!("{}-ingest-{topic}", settings.group);
+    let layout = one_topic(topic, partitions);
+    let fetch = shared.registry.clone().map(fetch);
+    let stage = Parsing::new(
+        shared.parser.clone(),
+        topic.to_owned(),
+        domain.to_owned(),
+        fetch,
+        settings.dead_letters_stop_after,
+    );
+    let told = |stage: &mut Parsing| tell(shared, "parse", stage.take_counts());
+    work(settings, layout, stage, seat, 0, ready, &told)
+}
+
+/// The second stage.
+fn picturing(shared: &Shared, seat: &Seat, ready: &dyn Fn(bool)) -> Result<(), Ended> {
+    let mut settings = shared.settings.clone();
+    settings.group = format!("{}-ingest", settings.group);
+    settings.topics.state = settings.topics.ingest_state.clone();
+    let layout = one_topic(&settings.topics.raw, shared.layout.partitions());
+    let stage = Picturing::new(
+        Arc::clone(&shared.parser.mapping),
+        shared.encoder.clone(),
+        settings.topics.raw.clone(),
+        settings.dead_letters_stop_after,
+    );
+    let label = seat.worker.to_string();
+    let told = |stage: &mut Picturing| {
+        shared.metrics.set(Metric::IngestPictures, &[&label], stage.pictures() as f64);
+        tell(shared, "picture", stage.take_counts());
+    };
+    work(settings, layout, stage, seat, seat.worker, ready, &told)
+}
+
+fn one_topic(name: &str, partitions: i32) -> Layout {
+    let mut names: [Option<String>; 9] = Default::default();
+    if let Some(slot) = names.get_mut(relay::IN.index()) {
+        *slot = Some(name.to_owned());
+    }
+    Layout::new(names, partitions)
+}
+
+/// One worker, on its own thread, from joining its group to leaving it.
+fn work<S: Stage>(
+    settings: Settings,
+    layout: Layout,
+    stage: S,
+    seat: &Seat,
+    worker: usize,
+    ready: &dyn Fn(bool),
+    tell: &dyn Fn(&mut S),
+) -> Result<(), Ended> {
+    let size = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
+    let pace = relay::Settings {
+        linger: Span::from_millis(settings.batch.linger_ms),
+        work: Span::from_millis(settings.batch.max_work_ms),
+        most_records: size(settings.batch.max_records),
+        most_bytes: size(settings.batch.max_bytes),
+        idle: Span::from_millis(100),
+    };
+    let log = KafkaLog::connect(Arc::new(settings), worker, layout, seat.stop.flag())
+        .map_err(|trouble| ended(&trouble))?;
+    let mut relay = Relay::new(log, WallClock::new(), stage, pace);
+    let began = Instant::now();
+    while !seat.stop.is_raised() {
+        relay.turn().map_err(failed)?;
+        seat.pulse.tick();
+        tell(relay.stage_mut());
+        let standby = relay.shards().next().is_none() && began.elapsed() < JOINING;
+        ready(relay.is_ready() && !standby);
+    }
+    let stopped = relay.stop().map_err(failed);
+    tell(relay.stage_mut());
+    stopped
+}
+
+/// Schemas that are not in the folder are the registry's to know.
+fn fetch(client: Arc<Client>) -> Fetch {
+    Box::new(move |id| match client.schema(SchemaRef::Id(id)) {
+        Ok(registry::Fetched::Avro(text)) => Fetched::Schema(text),
+        Ok(registry::Fetched::Unfit(_) | registry::Fetched::Absent) => Fetched::Absent,
+        Err(unavailable) => {
+            tracing::warn!(why = %unavailable, "the schema registry is out of reach; records wait");
+            Fetched::NotNow
+        }
+    })
+}
+
+/// What committed, to metrics and to the file of what must be read again.
+fn tell(shared: &Shared, stage: &str, counts: Counts) {
+    for ((outcome, reason), count) in &counts.outcomes {
+        shared.metrics.add(Metric::IngestRecords, &[stage, outcome], *count);
+        if *outcome == "dead_letter" {
+            shared.metrics.add(
+                Metric::DeadLetters,
+                &[crate::telemetry::labels::dead_letter(reason)],
+                *count,
+            );
+        }
+    }
+    shared.metrics.add(Metric::IngestEvents, &[], counts.events);
+    shared.metrics.add(Metric::IngestReread, &[], counts.reread.len() as u64);
+    if counts.latest_commit_ms > 0 {
+        let behind = (clock::now().0 - counts.latest_commit_ms).max(0) as f64 / 1_000.0;
+        shared.metrics.set(Metric::IngestLag, &[stage], behind);
+    }
+    let Some(path) = shared.settings.ingest.reread.as_ref().filter(|_| !counts.reread.is_empty())
+    else {
+        return;
+    };
+    let text: String = counts.reread.iter().map(|line| format!("{line}\n")).collect();
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
+        tracing::error!(%error, path = %path.display(), "failed to note what must be read again");
+    }
+}
+
+fn ended(trouble: &Trouble) -> Ended {
+    let exit = match trouble {
+        Trouble::Config(_) => Exit::Config,
+        Trouble::Temporary(_) => Exit::Temporary,
+    };
+    Ended { exit, why: trouble.to_string() }
+}
+
+fn failed(failure: Failure) -> Ended {
+    match failure {
+        Failure::Fatal(why) => Ended { exit: Exit::Config, why },
+        Failure::Abort(why) | Failure::Unknown(why) => Ended { exit: Exit::Temporary, why },
+    }
+}
