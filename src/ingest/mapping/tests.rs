@@ -79,3 +79,9 @@ fn topics_name_their_object() {
     }
     assert_eq!(mapping.object_of_topic("leads-of-others"), None);
 }
+
+#[test]
+fn the_example_can_be_used() {
+    let text = include_str!("../../../deploy/mapping.example.toml");
+    assert_eq!(parse(text).map(|_| ()), Ok(()));
+}
