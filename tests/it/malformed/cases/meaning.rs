@@ -53,7 +53,7 @@ fn territories(table: &mut Table) {
     let range = when("employees", "BETWEEN", json!([10, 1]));
     territory(table, "bounds the wrong way round", "range", range, Dead("territory.range"));
     let later = json!({"valid_from_at": T0 + DAY, "valid_to_at": T0});
-    territory(table, "ends before it begins", "late", later, Dead("value.range"));
+    territory(table, "ends before it begins", "late", later, Dead("territory.range"));
     let rules = vec!["{\"all\":[]}"; 300_000].join(",");
     let many =
         format!("{{\"event_id\":\"m\",\"territory_id\":\"m\",\"name\":\"m\",\"rules\":[{rules}]}}");
