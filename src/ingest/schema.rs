@@ -29,6 +29,10 @@ impl FieldTable {
         found.map_or(&[], |field| field.children.as_slice())
     }
 
+    fn has_all(&self, names: &[&str]) -> bool {
+        names.iter().all(|name| self.fields.iter().any(|field| field.name == *name))
+    }
+
     fn has_exactly(&self, mut names: Vec<&str>) -> bool {
         let mut own: Vec<&str> = self.fields.iter().map(|field| field.name.as_str()).collect();
         own.sort_unstable();
@@ -159,14 +163,16 @@ impl Schemas {
         self.by_id.values().filter_map(|writer| writer.as_ref().ok())
     }
 
-    /// The schema of an event that came as JSON, for its bitmaps: of the entity, with exactly its fields.
+    /// The schema of an event that came as JSON, for its bitmaps: of the entity, with exactly its fields;
+    /// where nulls were left out, the only one of the entity that has them all.
     pub(super) fn of_fields(&self, entity: &str, names: &[&str]) -> Option<Arc<Writer>> {
         let record = record_name(entity);
-        let mut fitting = self
-            .writers()
-            .filter(|it| it.name == record && it.table.has_exactly(names.to_vec()))
-            .cloned();
-        fitting.next()
+        let of_entity = || self.writers().filter(|writer| writer.name == record);
+        if let Some(exact) = of_entity().find(|it| it.table.has_exactly(names.to_vec())) {
+            return Some(exact.clone());
+        }
+        let mut fitting = of_entity().filter(|writer| writer.table.has_all(names));
+        fitting.next().filter(|_| fitting.next().is_none()).cloned()
     }
 }
 
