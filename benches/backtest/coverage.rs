@@ -28,7 +28,7 @@ const EXPLORING: &str =
 const GREEDY: &str = "[choice]\ncontrol_share = 0\nfloor = 0\nmax_share = 0\nmin_share = 0\n";
 
 const fn regime(name: &'static str, reps: usize, leads: usize, signal: f64) -> Regime {
-    Regime { name, reps, leads, days: 365, signal, lost_days: 20.0, won_days: 45.0 }
+    Regime { name, reps, leads, days: 365, signal, deals: 1.0, lost_days: 20.0, won_days: 45.0 }
 }
 
 const CASES: [Case; 8] = [

@@ -51,6 +51,7 @@ fn make(leads: usize, path: &std::path::Path) {
         leads,
         days: 365,
         signal: 0.4,
+        deals: 0.2,
         lost_days: 20.0,
         won_days: 45.0,
     };

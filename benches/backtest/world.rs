@@ -50,6 +50,8 @@ pub(crate) struct Regime {
     pub(crate) days: i64,
     /// Standard deviation of a rep's own effect on the logit, and of the rep's effect in an industry.
     pub(crate) signal: f64,
+    /// Share of leads that come to a deal.
+    pub(crate) deals: f64,
     /// Median days from decision to close.
     pub(crate) lost_days: f64,
     pub(crate) won_days: f64,
@@ -166,7 +168,7 @@ impl World {
             let touch = json!({ "event_id": format!("a{number}"), "lead_id": id(number),
                 "rep_id": rep, "kind": "CALL", "occurred_at": at + 60_000 });
             feed(&line("lead-activity", at + 60_000.min(gap - 1), touch), &mut write);
-            if closes <= end {
+            if closes <= end && self.draws.unit() < self.regime.deals {
                 closing.push(Reverse((closes, number, won, rep)));
             }
         }
