@@ -8,8 +8,10 @@ use clap::{Parser, Subcommand};
 
 use super::pipe::{PolicyFile, pipe};
 use super::{backtest, demo, ingest, lift};
+#[cfg(feature = "registry")]
+use super::schema;
 #[cfg(feature = "kafka")]
-use super::{bench, run, topics, verify};
+use super::{bench, dlq, run, topics, verify};
 use crate::runtime::run::Exit;
 
 /// Gives every Salesforce lead to the right rep at once, and holds the rep to answering in time.
@@ -48,6 +50,12 @@ enum Command {
     /// Says which topics are missing or wrong, and makes the missing ones.
     #[cfg(feature = "kafka")]
     Topics(topics::Args),
+    /// Compares our schemas with the registry's, checks changes, and registers ours.
+    #[cfg(feature = "registry")]
+    Schema(schema::Args),
+    /// The dead letters: lists them, shows one, puts them back, deletes them.
+    #[cfg(feature = "kafka")]
+    Dlq(dlq::Args),
 }
 
 /// Parses the command line and does what it says.
@@ -82,6 +90,10 @@ fn dispatch(command: Command) -> Exit {
         Command::Bench(args) => bench::main(&args),
         #[cfg(feature = "kafka")]
         Command::Topics(args) => topics::main(&args),
+        #[cfg(feature = "registry")]
+        Command::Schema(args) => schema::main(&args),
+        #[cfg(feature = "kafka")]
+        Command::Dlq(args) => dlq::main(&args),
     }
 }
 

@@ -7,13 +7,21 @@ mod bench;
 mod commands;
 #[cfg(feature = "edge")]
 mod demo;
+#[cfg(feature = "kafka")]
+mod dlq;
+#[cfg(feature = "kafka")]
+mod formats;
 #[cfg(feature = "edge")]
 pub mod ingest;
 #[cfg(feature = "edge")]
 mod lift;
+#[cfg(feature = "kafka")]
+mod lookup;
 pub mod pipe;
 #[cfg(feature = "kafka")]
 mod run;
+#[cfg(feature = "registry")]
+mod schema;
 #[cfg(feature = "kafka")]
 mod topics;
 #[cfg(feature = "kafka")]

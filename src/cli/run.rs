@@ -9,7 +9,8 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use crate::codec::encode::{self, Encoder};
+use crate::codec::encode::{Encoder, Format};
+use crate::codec::record::Decoder;
 use crate::config::{self, Batch, ClockMode, Settings};
 use crate::domain::input::Topic;
 use crate::domain::time::Span;
@@ -26,6 +27,8 @@ use crate::telemetry::http::{self, Endpoint, Health};
 use crate::telemetry::logging;
 use crate::telemetry::record::Recorder;
 use crate::telemetry::registry::Metrics;
+
+use super::formats::Formats;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -68,6 +71,7 @@ struct Shared {
     metrics: Arc<Metrics>,
     view: Arc<View>,
     ready: Arc<Readiness>,
+    formats: Arc<Formats>,
 }
 
 fn prepared(settings: &Settings) -> Result<(Layout, Served, Shared), Exit> {
@@ -84,6 +88,10 @@ fn prepared(settings: &Settings) -> Result<(Layout, Served, Shared), Exit> {
     })?;
     let layout = checked_topics(settings)?;
     let metrics = Arc::new(metrics);
+    let formats = Formats::new(settings, &metrics).map_err(|why| {
+        eprintln!("lead-router: {why}");
+        Exit::Config
+    })?;
     let health = Arc::new(Health::default());
     let view = Arc::new(View::default());
     let served = Served {
@@ -92,7 +100,7 @@ fn prepared(settings: &Settings) -> Result<(Layout, Served, Shared), Exit> {
         more: view::router(Arc::clone(&view)),
     };
     let ready = Arc::new(Readiness::new(settings.workers, health));
-    Ok((layout, served, Shared { metrics, view, ready }))
+    Ok((layout, served, Shared { metrics, view, ready, formats: Arc::new(formats) }))
 }
 
 /// Faults end the start; advice is logged.
@@ -129,12 +137,20 @@ fn work(
     shared: &Shared,
     seat: &Seat,
 ) -> Result<(), Ended> {
+    shared.ready.waits_for_registry(settings.registry.is_some());
+    let Some(format) = shared.formats.wait(seat)? else { return Ok(()) };
     let engine = engine_settings(settings, &layout);
     let log = KafkaLog::connect(Arc::clone(settings), seat.worker, layout, seat.stop.flag())
         .map_err(|trouble| ended(&trouble))?;
     let recorder = Recorder::new(Arc::clone(&shared.metrics));
     let observer = Feed { view: Arc::clone(&shared.view), next: recorder };
-    let mut worker = Worker::new(log, WallClock::new(), observer, wire(settings), engine);
+    let mut worker = Worker::new(
+        log,
+        WallClock::new(),
+        observer,
+        wire(settings, format, &shared.formats),
+        engine,
+    );
     let began = Instant::now();
     while !seat.stop.is_raised() {
         worker.turn().map_err(failed)?;
@@ -149,12 +165,9 @@ fn work(
 const JOINING: Duration = Duration::from_secs(15);
 
 /// How values are written, and what the topics are called in dead letters.
-fn wire(settings: &Settings) -> Wire {
-    let format = match settings.format {
-        config::Format::Avro => encode::Format::SingleObject,
-        config::Format::Json => encode::Format::Json,
-    };
+fn wire(settings: &Settings, format: Format, formats: &Formats) -> Wire {
     Wire {
+        decoder: Decoder { ids: formats.ids.clone(), strict: false },
         encoder: Encoder::new(format),
         names: Topic::ALL.map(|topic| settings.topics.input(topic).to_owned()),
         ..Wire::default()
@@ -174,6 +187,7 @@ fn engine_settings(settings: &Settings, layout: &Layout) -> worker::Settings {
         work: Span::from_millis(max_work_ms),
         most_records: size(max_records),
         most_bytes: size(max_bytes),
+        dead_letters_stop_after: settings.dead_letters_stop_after,
         start_leads: settings.start_leads.map(|start| match start {
             config::StartLeads::Earliest => worker::StartLeads::Earliest,
             config::StartLeads::Latest => worker::StartLeads::Latest,
@@ -208,6 +222,13 @@ pub(super) struct Readiness {
 impl Readiness {
     pub(super) fn new(workers: usize, health: Arc<Health>) -> Readiness {
         Readiness { health, workers: Mutex::new(vec![false; workers]) }
+    }
+
+    /// Until the first worker is ready, this is what is waited for.
+    fn waits_for_registry(&self, waits: bool) {
+        if waits {
+            self.health.set_waiting_for(Some("the schema registry"));
+        }
     }
 
     pub(super) fn set(&self, worker: usize, ready: bool) {

@@ -3,7 +3,6 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use crate::codec::SchemaIds;
 use crate::config::{self, Settings};
 use crate::domain::input::Topic;
 use crate::domain::time::Span;
@@ -14,6 +13,8 @@ use crate::kafka::topics;
 use crate::runtime::run::Exit;
 use crate::verify::read::{Images, Raw, Reader};
 use crate::verify::{Checker, Options, Report};
+
+use super::lookup::Lookup;
 
 /// Reads the topics in and out, the state and the dead letters, committed records only, and proves that no
 /// lead was lost, none was decided twice, the state is what was published, every deadline was kept, and the
@@ -57,7 +58,8 @@ fn check(args: &Args, settings: &Settings) -> Result<Report, Trouble> {
     let mut checker = Checker::new(Options { skew, whole: !args.partial });
     let client = reader::Reader::connect(settings)?;
     let names = Topic::ALL.map(|topic| settings.topics.input(topic).to_owned());
-    let decode = Reader::new(SchemaIds::default(), partitions, names);
+    let schemas = Lookup::new(settings)?;
+    let decode = Reader::new(schemas.ids(), partitions, names);
     // Offsets and images first: what the topics out hold by then includes what these rest on.
     for shard in 0..partitions {
         progress(&format!("state {shard} of {partitions}"));
@@ -76,6 +78,7 @@ fn check(args: &Args, settings: &Settings) -> Result<Report, Trouble> {
         for partition in 0..topics::partitions(settings, name)? {
             progress(&format!("{name} {partition}"));
             client.each(name, partition, |row| {
+                schemas.wait(row.value.as_deref(), &row.headers);
                 checker.record(decode.output(topic, &raw(name, partition, &row)));
             })?;
         }
@@ -88,6 +91,7 @@ fn check(args: &Args, settings: &Settings) -> Result<Report, Trouble> {
         for shard in 0..partitions {
             progress(&format!("{name} {shard} of {partitions}"));
             client.each(name, shard, |row| {
+                schemas.wait(row.value.as_deref(), &row.headers);
                 checker.record(decode.input(topic, &raw(name, shard, &row)));
             })?;
         }

@@ -19,15 +19,19 @@ pub mod dead_letter;
 mod direct;
 pub mod encode;
 pub mod error;
+pub mod evolution;
 pub mod frame;
 pub mod image;
 pub mod json;
+pub mod letter;
 pub mod murmur2;
 pub mod policy;
 pub mod record;
 pub mod schema;
 pub mod schema_ids;
 
+#[cfg(test)]
+mod evolution_tests;
 #[cfg(test)]
 mod round_trip_tests;
 

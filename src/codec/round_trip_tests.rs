@@ -23,7 +23,7 @@ fn schemas() -> PathBuf {
 }
 
 /// The examples of a record, by name.
-fn examples(record: Record) -> Vec<(String, Value)> {
+pub(super) fn examples(record: Record) -> Vec<(String, Value)> {
     let folder = schemas().join("examples").join(record.name());
     let mut found = Vec::new();
     for entry in fs::read_dir(&folder).expect("a folder of examples") {
@@ -37,7 +37,7 @@ fn examples(record: Record) -> Vec<(String, Value)> {
 }
 
 /// What a value means, and that written in our own form.
-fn meaning(record: Record, value: &Value) -> (String, Value) {
+pub(super) fn meaning(record: Record, value: &Value) -> (String, Value) {
     match record {
         Record::LeadAssigned => {
             let fact = json::decode_assigned(value).expect("an example");

@@ -1,5 +1,6 @@
 //! Shards come and go: the group's news, and the seats that shards work on.
 
+use super::guard::Guard;
 use super::merge::{Merge, Order};
 use super::ports::{AssignedShard, Clock, Log, Part, Result};
 use super::report::{Ending, Observer, ShardEvent};
@@ -22,6 +23,10 @@ pub(super) struct Seat {
     pub(super) first: bool,
     /// The first lead has not been looked at: is it too old for a first start?
     pub(super) guard: bool,
+    /// What becomes of the records of each topic in.
+    pub(super) guards: [Guard; 9],
+    /// Too many of them are dead letters: nothing of this shard is taken any more.
+    pub(super) stopped: bool,
     /// By record clock: a head that is known to be no dead letter.
     pub(super) sound: Option<(Part, i64)>,
 }
@@ -63,7 +68,18 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         let guard = first_start && order == Order::Wall;
         let id = shard.id;
         self.waiting.remove(&id);
-        let seat = Seat { shard, merge, start, metadata, first: true, guard, sound: None };
+        let limit = self.settings.dead_letters_stop_after;
+        let seat = Seat {
+            shard,
+            merge,
+            start,
+            metadata,
+            first: true,
+            guard,
+            guards: std::array::from_fn(|_| Guard::new(limit)),
+            stopped: false,
+            sound: None,
+        };
         self.seats.insert(id, seat);
     }
 

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use super::guard::Guard;
 use super::merge::{Flow, Next, Order};
 use super::ports::{Clock, Failure, Log, Outgoing, Part, Record, Result};
-use super::report::{BatchReport, Ending, Observer};
+use super::report::{BatchReport, Ending, Observer, ShardEvent};
 use super::shard::Said;
 use super::transaction::{Phase, Step, Transaction};
 use super::worker::{Planted, Worker};
@@ -60,7 +61,9 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             if self.holds_enough() {
                 return Ok(taken);
             }
-            let Some(seat) = self.seats.get_mut(&shard) else { return Ok(taken) };
+            let Some(seat) = self.seats.get_mut(&shard).filter(|seat| !seat.stopped) else {
+                return Ok(taken);
+            };
             let now = if self.settings.order == Order::Wall { seat.shard.at(now) } else { now };
             let due = match self.settings.order {
                 Order::Wall => seat.shard.first_due(now),
@@ -188,7 +191,11 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         let said = seat.shard.feed(&record, domain, input, now);
         self.report.decided_in += self.clock.monotonic().saturating_sub(started);
         match said {
-            Ok(said) => self.publish(said, Some(&record)),
+            Ok(said) => {
+                let bad = said.facts.iter().any(|fact| matches!(fact, Fact::Rejected(_)));
+                self.note(record.part, bad);
+                self.publish(said, Some(&record))
+            }
             Err(_) => {
                 self.panicked.insert((record.part, record.offset));
                 Err(Failure::Abort("deciding a record panicked".to_owned()))
@@ -196,9 +203,17 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         }
     }
 
+    /// Remembers what became of a record, for judging its part.
+    fn note(&mut self, part: Part, bad: bool) {
+        if let Some(seat) = self.seats.get_mut(&part.shard) {
+            seat.guards[part.topic.index()].note(bad);
+        }
+    }
+
     /// A poison record goes to the dead letters.
     fn set_aside(&mut self, record: &Record, error: &Error, now: Timestamp) -> Result<()> {
         self.report.poison.push((record.part.topic, error.reason));
+        self.note(record.part, true);
         let letter = self.wire.dead_letter(record, error, now);
         self.send(letter)
     }
@@ -294,6 +309,12 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
                 seat.shard.commit();
                 seat.metadata = seat.shard.mark().metadata();
                 seat.first = false;
+                for (topic, guard) in Topic::ALL.into_iter().zip(&mut seat.guards) {
+                    if let Some(why) = guard.keep().filter(|_| !seat.stopped) {
+                        seat.stopped = true;
+                        self.observer.shard(ShardEvent::Stopped { shard: *shard, topic, why });
+                    }
+                }
             }
         }
         self.panicked.clear();
@@ -314,6 +335,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             Some(Planted::NoRollback) => seat.shard.forget_to_rollback(),
             _ => seat.shard.rollback(),
         }
+        seat.guards.iter_mut().for_each(Guard::undo);
         let back = seat.shard.mark().next;
         if gone {
             return;

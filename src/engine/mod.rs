@@ -3,6 +3,7 @@
 mod assignment;
 mod batch;
 pub mod filter;
+mod guard;
 pub mod merge;
 pub mod partition;
 pub mod ports;

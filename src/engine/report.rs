@@ -70,6 +70,13 @@ pub enum ShardEvent {
     },
     /// Memory was kept over a revocation, because nobody else wrote meanwhile.
     Reused(i32),
+    /// Too many of its records of a topic are dead letters: nothing of it is taken until the process starts
+    /// anew.
+    Stopped {
+        shard: i32,
+        topic: Topic,
+        why: String,
+    },
 }
 
 /// Where a worker's telemetry goes: called on the worker's thread, so it must be quick.

@@ -44,6 +44,8 @@ pub struct Settings {
     pub most_bytes: usize,
     /// `None` = refuse a first start on leads that are older than a day.
     pub start_leads: Option<StartLeads>,
+    /// A partition stops after so many dead letters in a row; 0 = never.
+    pub dead_letters_stop_after: usize,
     /// The longest wait for news.
     pub idle: Span,
     /// A bug planted on purpose: the simulation shows that its checker would find it.
@@ -73,6 +75,7 @@ impl Default for Settings {
             most_records: 10_000,
             most_bytes: 8 << 20,
             start_leads: None,
+            dead_letters_stop_after: 10_000,
             idle: Span::from_millis(100),
             planted: None,
         }
@@ -136,9 +139,10 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         self.seats.values().map(|seat| &seat.shard)
     }
 
-    /// Whether all shards that we were given are restored and have caught up.
+    /// Whether all shards that we were given are restored, have caught up and have not stopped.
     pub fn is_ready(&self) -> bool {
-        self.waiting.is_empty() && self.seats.values().all(|seat| seat.merge.caught_up())
+        let done = |seat: &Seat| seat.merge.caught_up() && !seat.stopped;
+        self.waiting.is_empty() && self.seats.values().all(done)
     }
 
     pub fn log_mut(&mut self) -> &mut L {

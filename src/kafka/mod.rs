@@ -21,6 +21,7 @@ mod context;
 mod error;
 mod lane;
 mod layout;
+pub mod letters;
 mod log;
 mod offsets;
 pub mod reader;

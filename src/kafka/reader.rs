@@ -58,15 +58,38 @@ impl Reader {
     }
 
     /// Hands over every committed record of a partition up to its end now, in order.
-    pub fn each(
+    pub fn each(&self, topic: &str, partition: i32, take: impl FnMut(Row)) -> Result<(), Trouble> {
+        self.from(topic, partition, Offset::Beginning, take)
+    }
+
+    /// The same, from the first record on that was published at this time or later.
+    pub fn since(
         &self,
         topic: &str,
         partition: i32,
+        time: Timestamp,
+        take: impl FnMut(Row),
+    ) -> Result<(), Trouble> {
+        let broken = |error| error::inspecting(topic, &error);
+        let mut at = TopicPartitionList::new();
+        at.add_partition_offset(topic, partition, Offset::Offset(time.0)).map_err(broken)?;
+        let answer = self.consumer.offsets_for_times(at, QUERY).map_err(broken)?;
+        match answer.find_partition(topic, partition).map(|found| found.offset()) {
+            Some(offset @ Offset::Offset(_)) => self.from(topic, partition, offset, take),
+            _ => Ok(()),
+        }
+    }
+
+    fn from(
+        &self,
+        topic: &str,
+        partition: i32,
+        start: Offset,
         mut take: impl FnMut(Row),
     ) -> Result<(), Trouble> {
         let broken = |error| error::inspecting(topic, &error);
         let mut at = TopicPartitionList::new();
-        at.add_partition_offset(topic, partition, Offset::Beginning).map_err(broken)?;
+        at.add_partition_offset(topic, partition, start).map_err(broken)?;
         self.consumer.assign(&at).map_err(broken)?;
         let mut heard = Instant::now();
         loop {

@@ -84,9 +84,18 @@ pub(super) fn uncommitted_reader(settings: &Settings, worker: usize) -> ClientCo
 
 /// The transactional producer of a worker.
 pub(super) fn producer(settings: &Settings, worker: usize) -> ClientConfig {
-    let mut config = base(settings, &format!("{worker}-out"));
+    transactional(settings, &format!("{worker}-out"), transactional_id(settings, worker))
+}
+
+/// The one that puts dead letters back: one at a time, whoever starts it.
+pub(super) fn letters_producer(settings: &Settings) -> ClientConfig {
+    transactional(settings, "letters", format!("{}-letters", settings.group))
+}
+
+fn transactional(settings: &Settings, role: &str, id: String) -> ClientConfig {
+    let mut config = base(settings, role);
     config.extend(settings.kafka.producer_properties.clone());
-    config.set("transactional.id", transactional_id(settings, worker));
+    config.set("transactional.id", id);
     config.set("transaction.timeout.ms", settings.kafka.transaction_timeout_ms.to_string());
     config.set("message.timeout.ms", settings.kafka.message_timeout_ms.to_string());
     config.set("enable.idempotence", "true");

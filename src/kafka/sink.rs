@@ -63,9 +63,14 @@ pub(super) struct Sink {
 impl Sink {
     /// Without a producer yet: `recreate` makes the first one too.
     pub(super) fn new(settings: &Settings, worker: usize, watchdog: Watchdog) -> Sink {
+        Sink::with(settings::producer(settings, worker), settings, watchdog)
+    }
+
+    /// With a transactional producer of these properties.
+    pub(super) fn with(config: ClientConfig, settings: &Settings, watchdog: Watchdog) -> Sink {
         let timeout = settings.kafka.transaction_timeout_ms;
         Sink {
-            config: settings::producer(settings, worker),
+            config,
             producer: None,
             deliveries: Deliveries::default(),
             watchdog,

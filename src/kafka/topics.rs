@@ -7,5 +7,6 @@ mod plan;
 mod tests;
 
 pub use super::layout::Layout;
+pub(super) use cluster::block_on;
 pub use cluster::{Cluster, apply, create, delete, inspect, partitions};
 pub use plan::{Finding, Found, Report, Role, Severity, Wanted, plan, wanted};

@@ -61,6 +61,7 @@ pub const CAUSE: Values = Values::Closed(|| Cause::ALL.iter().map(|c| cause(*c))
 pub const METHOD: Values = Values::Closed(|| Method::ALL.iter().map(|m| method(*m)).collect());
 pub const ASSIGNED_REASON: Values = Values::Closed(|| reasons(|reason| reason <= Reason::Manual));
 pub const UNROUTED_REASON: Values = Values::Closed(|| reasons(|reason| reason > Reason::Manual));
+pub const REGISTRY: Values = Values::Closed(|| vec!["found", "absent", "unfit", "unavailable"]);
 pub const TRANSACTION: Values =
     Values::Closed(|| vec!["committed", "aborted", "unknown_committed", "unknown_aborted"]);
 pub const TIMER: Values = Values::Closed(|| TIMER_KINDS.map(timer).to_vec());

@@ -174,6 +174,16 @@ catalogue! {
     Shards = "leadrouter_shards_assigned" Kind::Gauge, [],
         "shards", "Shards that this process serves.",
         "Who does the work?", "LeadRouterNotReady";
+    ShardsStopped = "leadrouter_shards_stopped" Kind::Gauge, [],
+        "shards", "Shards that take nothing any more, because too many of their records are dead letters.",
+        "Is a producer broken?", "LeadRouterPartitionStopped";
+    RegistryRequests = "leadrouter_registry_requests_total" Kind::Counter,
+        ["outcome": labels::REGISTRY],
+        "requests", "Requests to the schema registry, by what came of them.",
+        "Does the registry answer?", "LeadRouterRegistryUnavailable";
+    RegistryWaiting = "leadrouter_registry_waiting_schemas" Kind::Gauge, [],
+        "schemas", "Schemas that records wait for.",
+        "Does the registry hold up leads?", "LeadRouterRegistryUnavailable";
     Rebalances = "leadrouter_rebalances_total" Kind::Counter, ["kind": labels::REBALANCE],
         "shards", "Shards that came, went, or came back with their memory still good (`reused`).",
         "Is the group stable?", "LeadRouterRebalancing";

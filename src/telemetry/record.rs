@@ -1,7 +1,7 @@
 //! From what the engine reports to metrics and log lines: once a batch, on the worker's thread, so
 //! all sums are made in plain arrays first and added once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::labels;
@@ -27,6 +27,8 @@ pub struct Recorder {
     classes: Vec<String>,
     /// What is in memory, by shard: entities by kind, then leads by phase.
     held: BTreeMap<i32, Held>,
+    /// Shards that take nothing any more.
+    stopped: BTreeSet<i32>,
     /// Of shards that were taken away: good again if their memory is.
     parked: BTreeMap<i32, Held>,
 }
@@ -47,6 +49,7 @@ impl Recorder {
             metrics,
             classes: vec!["standard".to_owned()],
             held: BTreeMap::new(),
+            stopped: BTreeSet::new(),
             parked: BTreeMap::new(),
         }
     }
@@ -238,6 +241,7 @@ impl Recorder {
 
     fn served(&self) {
         self.metrics.set(Metric::Shards, &[], self.held.len() as f64);
+        self.metrics.set(Metric::ShardsStopped, &[], self.stopped.len() as f64);
         self.show_held();
     }
 }
@@ -256,6 +260,7 @@ impl Observer for Recorder {
             }
             ShardEvent::Revoked(shard) => {
                 self.metrics.add(Metric::Rebalances, &["revoked"], 1);
+                self.stopped.remove(&shard);
                 if let Some(held) = self.held.remove(&shard) {
                     self.parked.insert(shard, held);
                 }
@@ -273,6 +278,16 @@ impl Observer for Recorder {
                 let digest = format!("{digest:032x}");
                 let took_ms = took.as_millis() as u64;
                 tracing::info!(shard, images, took_ms, digest, "shard restored");
+            }
+            ShardEvent::Stopped { shard, topic, why } => {
+                self.stopped.insert(shard);
+                let topic = topic.name();
+                tracing::error!(
+                    shard,
+                    topic,
+                    why,
+                    "partition stopped: its producer is broken; see LeadRouterPartitionStopped"
+                );
             }
         }
         self.served();

@@ -2,6 +2,8 @@
 
 mod backtest;
 #[cfg(feature = "edge")]
+mod fuzz;
+#[cfg(feature = "edge")]
 mod ingest;
 mod malformed;
 mod properties;

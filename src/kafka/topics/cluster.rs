@@ -272,7 +272,7 @@ impl Wake for Unpark {
 }
 
 /// Waits for a future of the admin client, which a thread of its own completes: no runtime is needed.
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(in crate::kafka) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = TaskContext::from_waker(&waker);

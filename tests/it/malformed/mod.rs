@@ -2,6 +2,10 @@
 //! came, the next good record routed, all counted, and no memory to speak of.
 
 pub(crate) mod cases;
+#[cfg(feature = "edge")]
+mod config;
+#[cfg(feature = "edge")]
+mod raw;
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -22,12 +26,18 @@ use lead_router::engine::wire::Wire;
 use lead_router::engine::worker::{Settings, Worker};
 use serde_json::{Value, json};
 
-use cases::{Answer, Case, Fate, T0, Table, table};
+use cases::{Answer, Case, Fate, Table, table};
 
+/// 2026-01-05T09:00:00Z.
+pub(crate) const T0: i64 = 1_767_603_600_000;
 const PARTITIONS: i32 = 4;
 const MEASURE: &str = "LEAD_ROUTER_MEASURE_MALFORMED";
 /// What one record may cost, besides itself.
 const MOST_BYTES: u64 = 64 << 20;
+
+fn present() -> i64 {
+    T0
+}
 
 #[derive(Clone)]
 struct TestClock(Arc<AtomicI64>);
@@ -62,14 +72,23 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(ids: SchemaIds) -> Bench {
+        Bench::stopping(ids, 0)
+    }
+
+    /// One whose partitions stop after so many dead letters.
+    fn stopping(ids: SchemaIds, dead_letters_stop_after: usize) -> Bench {
         let now = Arc::new(AtomicI64::new(T0));
         let clock = now.clone();
         let options = Options { partitions: PARTITIONS, waits: false, ..Options::default() };
         let cluster = Cluster::new(options, move || Timestamp(clock.load(Ordering::Relaxed)));
         let mut wire = Wire { encoder: Encoder::new(Format::Json), ..Wire::default() };
         wire.decoder.ids = ids.clone();
-        let settings =
-            Settings { partitions: PARTITIONS, linger: Span::ZERO, ..Settings::default() };
+        let settings = Settings {
+            partitions: PARTITIONS,
+            linger: Span::ZERO,
+            dead_letters_stop_after,
+            ..Settings::default()
+        };
         let log = EmbeddedLog::new(&cluster, "worker");
         let worker = Worker::new(log, TestClock(now.clone()), NoObserver, wire, settings);
         Bench { cluster, now, ids, worker }
@@ -201,7 +220,8 @@ fn every_group_of_malformed_records_has_its_reason_and_the_next_good_one_goes_th
         BTreeMap::from_iter(table.cases.iter().map(|c| (c.group, ()))).into_keys().collect();
     println!("{} records of {} groups: {dead} dead letters", table.cases.len(), groups.len());
     let missing: Vec<u8> = (1..=51).filter(|group| !groups.contains(group)).collect();
-    // A registry in trouble and aborted transactions are no records; 35 to 42 are raw records of a CRM.
+    // A registry in trouble (`registry`) and aborted transactions (`tests/live`) are no records; 35 to 42 are raw
+    // records of a CRM (`raw`), 52 are configurations (`config`).
     assert_eq!(missing, [13, 35, 36, 37, 38, 39, 40, 41, 42, 48]);
     assert_eq!(bench.count("lead-router.dead-letter"), dead);
     let sent: i64 = Topic::ALL.into_iter().map(|topic| bench.count(topic.name())).sum();
@@ -211,6 +231,49 @@ fn every_group_of_malformed_records_has_its_reason_and_the_next_good_one_goes_th
         .map(|committed| committed.map_or(0, |(offset, _)| offset))
         .sum();
     assert_eq!(consumed, sent, "every record was read once and none is left");
+}
+
+#[test]
+fn a_partition_stops_when_its_producer_is_broken_and_the_others_go_on() {
+    let mut bench = Bench::stopping(SchemaIds::default(), 20);
+    bench.somebody();
+    // Half of them bad is not too many.
+    for n in 0..20 {
+        bench.publish(Topic::LeadCreated, &good_lead(&format!("first-{n}")));
+        bench.produce(Topic::LeadCreated, b"{");
+    }
+    bench.until("half of them bad", |bench| bench.has_assigned("first-19"));
+    bench.until("the last one", |bench| bench.count("lead-router.dead-letter") == 20);
+    assert!(bench.worker.is_ready());
+    for _ in 0..25 {
+        bench.produce(Topic::LeadCreated, b"{");
+    }
+    bench.until("it stops", |bench| !bench.worker.is_ready());
+    let dead = bench.count("lead-router.dead-letter");
+    bench.publish(Topic::LeadCreated, &good_lead("behind"));
+    let other = (0..100).map(|n| format!("org-{n}"));
+    let other = other
+        .into_iter()
+        .find(|key| partition_of(key.as_bytes(), PARTITIONS) != partition_of(b"acme", PARTITIONS));
+    let lead = good_lead("elsewhere").to_string();
+    bench.cluster.produce(
+        "lead-created",
+        other.expect("one").as_bytes(),
+        lead.as_bytes(),
+        Timestamp(T0),
+    );
+    bench.until("the others go on", |bench| bench.has_assigned("elsewhere"));
+    (0..20).for_each(|_| bench.turn());
+    assert!(!bench.has_assigned("behind"), "it takes nothing any more");
+    assert_eq!(bench.count("lead-router.dead-letter"), dead);
+    // Started anew, it goes on where it stopped.
+    let wire = Wire { encoder: Encoder::new(Format::Json), ..Wire::default() };
+    let log = EmbeddedLog::new(&bench.cluster, "worker");
+    let settings = Settings { partitions: PARTITIONS, linger: Span::ZERO, ..Settings::default() };
+    bench.worker = Worker::new(log, TestClock(bench.now.clone()), NoObserver, wire, settings);
+    bench.now.fetch_add(10_000, Ordering::Relaxed);
+    bench.until("it goes on", |bench| bench.has_assigned("behind"));
+    assert_eq!(bench.count("lead-router.dead-letter"), 45);
 }
 
 /// Key, value and headers verbatim; a value that does not fit is named by its size.

@@ -12,8 +12,7 @@ use lead_router::domain::input::Topic;
 use lead_router::registry::{Client, Fetched, Refusal, Resolver, Subject};
 use serde_json::{Value, json};
 
-use super::malformed::Bench;
-use super::malformed::cases::T0;
+use super::malformed::{Bench, T0};
 use server::{Fault, Server};
 
 fn settings(url: &str) -> Registry {

@@ -5,7 +5,7 @@ use lead_router::domain::input::Topic;
 use serde_json::{Value, json};
 
 use super::Fate::{Dead, Taken};
-use super::{Answer, T0, Table, framed, long, text};
+use super::{Answer, Table, framed, long, t0, text};
 
 pub(super) fn add(table: &mut Table) {
     frames(table);
@@ -36,7 +36,7 @@ fn record(name: &str, fields: Value) -> String {
 
 /// The required fields of a lead as a datum; each case has a lead of its own.
 fn lead_datum(lead: &str) -> Vec<u8> {
-    [text(lead.as_bytes()), text(lead.as_bytes()), long(T0)].concat()
+    [text(lead.as_bytes()), text(lead.as_bytes()), long(t0())].concat()
 }
 
 /// Our own schema's lead that says no more than it must.
@@ -60,7 +60,7 @@ fn frames(table: &mut Table) {
     let glue = [&b"\x03\0"[..], b"0123456789abcdef", &own_datum("glue")].concat();
     table.lead(6, "the frame of another registry", glue, Dead("frame.magic"));
     table.lead(6, "single object, version 2", b"\xc3\x02\0".to_vec(), Dead("frame.magic"));
-    let json = format!("{{\"event_id\":\"j\",\"lead_id\":\"j\",\"created_at\":{T0}}}");
+    let json = format!("{{\"event_id\":\"j\",\"lead_id\":\"j\",\"created_at\":{}}}", t0());
     table.lead(7, "JSON among Avro", json.clone(), Taken);
     table.lead(7, "JSON after white space", format!("\n\t {json}"), Taken);
     let single =
@@ -133,7 +133,7 @@ fn data(table: &mut Table) {
     }
     let activity = table.schema(Record::LeadActivity.embedded().text);
     for index in [99, -5] {
-        let datum = [text(b"e"), text(b"l"), long(0), long(index), long(T0)].concat();
+        let datum = [text(b"e"), text(b"l"), long(0), long(index), long(t0())].concat();
         let value = framed(activity, &datum);
         let what = "a symbol that is not there";
         table.add(22, what, Topic::LeadActivity, value, Dead("avro.invalid"));
@@ -202,8 +202,8 @@ fn values(table: &mut Table) {
         ("the largest time", i64::MAX),
         ("time 0", 0),
         ("time -1", -1),
-        ("seconds for milliseconds", T0 / 1_000),
-        ("microseconds for milliseconds", T0 * 1_000),
+        ("seconds for milliseconds", t0() / 1_000),
+        ("microseconds for milliseconds", t0() * 1_000),
     ];
     for (what, at) in times {
         let datum = [text(b"t"), text(b"t"), long(at), own_datum("").split_off(8)].concat();
@@ -280,10 +280,10 @@ fn writers(table: &mut Table) {
         ]),
     );
     let symbols = table.schema(symbols);
-    let fax = [text(b"fax"), text(b"fax"), long(0), long(T0)].concat();
+    let fax = [text(b"fax"), text(b"fax"), long(0), long(t0())].concat();
     let value = framed(symbols, &fax);
     table.add(32, "a symbol added", Topic::LeadActivity, value, Dead("enum.unknown"));
-    let call = [text(b"call"), text(b"call"), long(1), long(T0)].concat();
+    let call = [text(b"call"), text(b"call"), long(1), long(t0())].concat();
     let value = framed(symbols, &call);
     table.add(32, "a known symbol at another place", Topic::LeadActivity, value, Taken);
 }

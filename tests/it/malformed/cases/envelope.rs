@@ -3,10 +3,10 @@
 use lead_router::domain::input::Topic;
 
 use super::Fate::{Dead, Taken};
-use super::{Header, T0, Table};
+use super::{Header, Table, t0};
 
 fn lead(id: &str) -> String {
-    format!("{{\"event_id\":\"{id}\",\"lead_id\":\"{id}\",\"created_at\":{T0}}}")
+    format!("{{\"event_id\":\"{id}\",\"lead_id\":\"{id}\",\"created_at\":{}}}", t0())
 }
 
 pub(super) fn add(table: &mut Table) {

@@ -3,18 +3,18 @@
 use serde_json::{Value, json};
 
 use super::Fate::{Dead, Taken};
-use super::{T0, Table};
+use super::{Table, t0};
 
 /// A lead with one field set, or taken out with null.
 fn lead(name: &str, value: Value) -> String {
-    let mut lead = json!({"event_id": name, "lead_id": name, "created_at": T0});
+    let mut lead = json!({"event_id": name, "lead_id": name, "created_at": t0()});
     lead[name] = value;
     lead.to_string()
 }
 
 /// A lead with one more field, as text.
 fn raw(field: &str) -> String {
-    format!("{{\"event_id\":\"raw\",\"lead_id\":\"raw\",\"created_at\":{T0},{field}}}")
+    format!("{{\"event_id\":\"raw\",\"lead_id\":\"raw\",\"created_at\":{},{field}}}", t0())
 }
 
 pub(super) fn add(table: &mut Table) {
@@ -49,7 +49,7 @@ pub(super) fn add(table: &mut Table) {
         ("a time of 2^63", lead("created_at", json!(1_u64 << 63)), "timestamp_range"),
         (
             "a time of -0",
-            raw("\"x\":0").replace(",\"x\":0", "").replace(&T0.to_string(), "-0"),
+            raw("\"x\":0").replace(",\"x\":0", "").replace(&t0().to_string(), "-0"),
             "timestamp_range",
         ),
         ("a number as text", lead("employees", json!("5")), "json.type"),

@@ -4,7 +4,7 @@ use lead_router::domain::input::Topic;
 use serde_json::{Value, json};
 
 use super::Fate::{self, Dead, Taken};
-use super::{T0, Table};
+use super::{Table, t0};
 
 const DAY: i64 = 86_400_000;
 
@@ -52,7 +52,7 @@ fn territories(table: &mut Table) {
     territory(table, "an operation that is none", "regex", regex, Dead("json.enum"));
     let range = when("employees", "BETWEEN", json!([10, 1]));
     territory(table, "bounds the wrong way round", "range", range, Dead("territory.range"));
-    let later = json!({"valid_from_at": T0 + DAY, "valid_to_at": T0});
+    let later = json!({"valid_from_at": t0() + DAY, "valid_to_at": t0()});
     territory(table, "ends before it begins", "late", later, Dead("territory.range"));
     let rules = vec!["{\"all\":[]}"; 300_000].join(",");
     let many =
@@ -81,9 +81,9 @@ fn reps(table: &mut Table) {
     rep(table, 49, "the largest cap", "cap-max", cap(json!(u64::MAX)), Dead("value.range"));
     let zone = json!({"time_zone": "Mars/Base"});
     rep(table, 49, "an unknown zone", "mars", zone, Dead("time_zone.unknown"));
-    let away = json!({"away": [{"from_at": T0, "to_at": T0}]});
+    let away = json!({"away": [{"from_at": t0(), "to_at": t0()}]});
     rep(table, 49, "away for no time", "away", away, Dead("value.range"));
-    let away = json!({"active": true, "away": [{"from_at": T0 - DAY, "to_at": T0 + DAY}]});
+    let away = json!({"active": true, "away": [{"from_at": t0() - DAY, "to_at": t0() + DAY}]});
     rep(table, 49, "all reps away", "bob", away, Taken);
     rep(table, 50, "gone, with leads and timers", "carl", json!({"deleted": true}), Taken);
     rep(table, 50, "an id used again", "carl", json!({"name": "Carl II"}), Taken);
@@ -98,7 +98,7 @@ fn reps(table: &mut Table) {
 fn deals(table: &mut Table) {
     let deal = |table: &mut Table, what: &str, event: &str, id: &str, more: Value, fate| {
         let mut value = json!({"event_id": event, "opportunity_id": id, "outcome": "WON",
-            "rep_id": "bob", "closed_at": T0 - DAY});
+            "rep_id": "bob", "closed_at": t0() - DAY});
         merge(&mut value, more);
         table.add(51, what, Topic::OpportunityClosed, value.to_string(), fate);
     };
@@ -107,12 +107,12 @@ fn deals(table: &mut Table) {
         deal(table, "more wins than leads", &id, &id, json!({"lead_id": "nobody"}), Taken);
     }
     deal(table, "a rep without a trial", "trial", "trial", json!({"rep_id": "dora"}), Taken);
-    let future = json!({"closed_at": T0 + 30 * DAY});
+    let future = json!({"closed_at": t0() + 30 * DAY});
     deal(table, "closed next month", "future", "future", future, Dead("timestamp_range"));
     let ancient = json!({"closed_at": 0});
     deal(table, "closed in 1970", "ancient", "ancient", ancient, Dead("timestamp_range"));
     deal(table, "the same event again", "win-0", "win-0", json!({"lead_id": "nobody"}), Taken);
-    let late = json!({"outcome": "LOST", "closed_at": T0 - 399 * DAY});
+    let late = json!({"outcome": "LOST", "closed_at": t0() - 399 * DAY});
     deal(table, "a late correction", "win-1 again", "win-1", late, Taken);
     deal(table, "reopened", "win-2 again", "win-2", json!({"outcome": "REOPENED"}), Taken);
     deal(

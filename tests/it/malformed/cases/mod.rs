@@ -8,8 +8,10 @@ mod meaning;
 
 use lead_router::domain::input::Topic;
 
-/// 2026-01-05T09:00:00Z.
-pub(crate) const T0: i64 = 1_767_603_600_000;
+/// When all this happens: whoever sends the records says.
+fn t0() -> i64 {
+    super::present()
+}
 
 /// What becomes of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,54 @@
+//! What the dead letters' commands write: records put back, all in one transaction, and records deleted.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::config::Settings;
+use crate::engine::ports::{Failure, Outgoing};
+
+use super::error::{self, Trouble};
+use super::settings;
+use super::sink::Sink;
+use super::topics::block_on;
+use super::watchdog::Watchdog;
+
+/// Sends records, all or none. Whoever else is at it is fenced, so that nothing is put back twice.
+pub fn put_back(settings: &Settings, records: &[(String, Outgoing)]) -> Result<(), Trouble> {
+    let watchdog = Watchdog::start(0)
+        .map_err(|error| Trouble::Temporary(format!("failed to start a thread: {error}")))?;
+    let mut sink = Sink::with(settings::letters_producer(settings), settings, watchdog);
+    let sent = sink
+        .recreate()
+        .and_then(|()| sink.begin())
+        .and_then(|()| records.iter().try_for_each(|(topic, record)| sink.send(topic, record)))
+        .and_then(|()| sink.commit());
+    sink.close();
+    sent.map_err(|failure| match failure {
+        Failure::Fatal(why) => Trouble::Config(why),
+        Failure::Abort(why) => Trouble::Temporary(format!("nothing was put back: {why}")),
+        Failure::Unknown(why) => Trouble::Temporary(format!(
+            "nobody knows whether the records were put back ({why}): ask again, what was is not done twice"
+        )),
+    })
+}
+
+/// Deletes the records of a topic before an offset of each partition.
+pub fn purge(settings: &Settings, topic: &str, before: &[(i32, i64)]) -> Result<(), Trouble> {
+    let admin: AdminClient<DefaultClientContext> =
+        settings::admin(settings).create().map_err(|error| error::creating(&error))?;
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in before {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
+            .map_err(|error| error::inspecting("delete records", &error))?;
+    }
+    let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
+    let answer = block_on(admin.delete_records(&list, &options))
+        .map_err(|error| error::inspecting("delete records", &error))?;
+    match answer.elements().iter().find_map(|one| one.error().err()) {
+        Some(error) => Err(error::inspecting("delete records", &error)),
+        None => Ok(()),
+    }
+}
