@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::pipe::{PolicyFile, pipe};
-use super::{backtest, demo, ingest, lift};
 #[cfg(feature = "registry")]
 use super::schema;
+use super::{backtest, demo, ingest, lift};
 #[cfg(feature = "kafka")]
 use super::{bench, dlq, run, topics, verify};
 use crate::runtime::run::Exit;

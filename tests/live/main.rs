@@ -7,6 +7,7 @@ mod support;
 
 mod broker;
 mod delivery;
+mod letters;
 mod malformed;
 mod membership;
 mod restore;

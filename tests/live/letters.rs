@@ -1,0 +1,132 @@
+//! Dead letters on a real Kafka, through the program: listed, shown, put back once, left where they should be,
+//! deleted.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use lead_router::codec::letter;
+use lead_router::domain::input::Topic;
+use lead_router::kafka::reader::{Reader, Row};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer};
+use serde_json::{Value, json};
+
+use super::support::{Bench, bootstrap, producer};
+
+fn config(bench: &Bench) -> tempfile::NamedTempFile {
+    let topics = &bench.settings.topics;
+    let inputs = Topic::ALL
+        .map(|topic| format!("{} = \"{}\"\n", topic.name().replace('-', "_"), topics.input(topic)));
+    let text = format!(
+        "group = \"{}\"\n[kafka]\nbootstrap_servers = \"{}\"\n[topics]\nlead_assigned = \"{}\"\n\
+         sla_breached = \"{}\"\ndead_letter = \"{}\"\nstate = \"{}\"\n{}",
+        bench.settings.group,
+        bootstrap(),
+        topics.lead_assigned,
+        topics.sla_breached,
+        topics.dead_letter,
+        topics.state,
+        inputs.concat()
+    );
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("written");
+    file
+}
+
+fn dlq(config: &tempfile::NamedTempFile, words: &[&str]) -> String {
+    let done = Command::new(env!("CARGO_BIN_EXE_lead-router"))
+        .arg("dlq")
+        .args(words)
+        .arg("--config")
+        .arg(config.path())
+        .output()
+        .expect("started");
+    assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).expect("text")
+}
+
+fn write(topic: &str, value: &str, headers: &[(String, Option<Vec<u8>>)]) {
+    let plain = producer(None);
+    let headers = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
+        all.insert(Header { key, value: value.as_ref() })
+    });
+    let record = BaseRecord::to(topic).key("acme").payload(value).headers(headers);
+    plain.send(record).map_err(|(error, _)| error).expect("sent");
+    plain.flush(Duration::from_secs(10)).expect("delivered");
+}
+
+/// A letter as the router writes one.
+fn dead(bench: &Bench, offset: i64, value: &str, published_at: i64) {
+    let header = |name: &str, value: String| (name.to_owned(), Some(value.into_bytes()));
+    let headers = [
+        ("traceparent".to_owned(), Some(b"00-1".to_vec())),
+        header("dlq.reason", "field.missing".to_owned()),
+        header("dlq.field", "lead_id".to_owned()),
+        header("dlq.attempts", "1".to_owned()),
+        header("dlq.timestamp", published_at.to_string()),
+        header("dlq.topic", bench.name(Topic::LeadCreated).to_owned()),
+        header("dlq.partition", "0".to_owned()),
+        header("dlq.offset", offset.to_string()),
+    ];
+    write(&bench.settings.topics.dead_letter, value, &headers);
+}
+
+fn rows(bench: &Bench, topic: &str) -> Vec<Row> {
+    let reader = Reader::connect(&bench.settings).expect("a reader");
+    let mut rows = Vec::new();
+    (0..4).for_each(|partition| reader.each(topic, partition, |row| rows.push(row)).expect("read"));
+    rows
+}
+
+#[test]
+fn letters_are_put_back_once_and_only_where_that_helps() {
+    let bench = Bench::new("letters");
+    let config = config(&bench);
+    let now = lead_router::runtime::clock::now().0;
+    let lead = |id: &str| json!({"event_id": id, "lead_id": id, "created_at": now}).to_string();
+    dead(&bench, 10, &lead("good-now"), now);
+    dead(&bench, 11, "{\"email\": \"jo@example.com\"", now);
+    dead(&bench, 12, &lead("overtaken"), now - 60_000);
+    // Its producer has sent it again, mended.
+    write(bench.name(Topic::LeadCreated), &lead("overtaken"), &[]);
+
+    let listed = dlq(&config, &["list", "-o", "json"]);
+    assert_eq!(listed.lines().count(), 3, "{listed}");
+    let first: Value = serde_json::from_str(listed.lines().next().expect("a line")).expect("JSON");
+    assert_eq!((&first["reason"], &first["put_back"]), (&json!("field.missing"), &json!(false)));
+    let place = first["place"].as_str().expect("a place").to_owned();
+    assert!(dlq(&config, &["list", "--reason", "json"]).contains("0  letters"));
+    let shown = dlq(&config, &["show", &place]);
+    assert!(shown.contains("traceparent") && !shown.contains("good-now"), "{shown}");
+    assert!(dlq(&config, &["show", &place, "--payload"]).contains("good-now"));
+
+    let before = rows(&bench, bench.name(Topic::LeadCreated)).len();
+    let planned = dlq(&config, &["requeue"]);
+    assert!(planned.contains("1 of 3 letters to put back"), "{planned}");
+    assert!(planned.contains("would be refused again, json.syntax"), "{planned}");
+    assert!(planned.contains("is newer"), "{planned}");
+    assert!(!planned.contains("example.com"), "no payload in reasons: {planned}");
+    assert_eq!(rows(&bench, bench.name(Topic::LeadCreated)).len(), before, "dry by default");
+
+    assert!(dlq(&config, &["requeue", "--yes"]).contains("done"));
+    let back = rows(&bench, bench.name(Topic::LeadCreated));
+    assert_eq!(back.len(), before + 1);
+    let row =
+        back.iter().find(|row| letter::put_back_from(&row.headers).is_some()).expect("put back");
+    assert_eq!(row.key.as_deref(), Some(&b"acme"[..]));
+    assert_eq!(row.value.as_deref(), Some(lead("good-now").as_bytes()));
+    assert_eq!(row.headers.first().map(|(name, _)| name.as_str()), Some("traceparent"));
+    assert_eq!(letter::put_back_from(&row.headers).map(|it| it.to_string()), Some(place.clone()));
+    // Again, by whomever: once is enough.
+    let again = dlq(&config, &["requeue", "--yes"]);
+    assert!(again.contains("was put back before") && again.contains("0 of 3"), "{again}");
+    assert_eq!(rows(&bench, bench.name(Topic::LeadCreated)).len(), before + 1);
+
+    assert!(dlq(&config, &["purge", "--all"]).contains("3 letters, 2 of them never put back"));
+    assert_eq!(dlq(&config, &["list", "-o", "json"]).lines().count(), 3, "dry by default");
+    dlq(&config, &["purge", "--all", "--yes"]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !dlq(&config, &["list", "-o", "json"]).is_empty() {
+        assert!(Instant::now() < deadline, "they are still there");
+    }
+}
