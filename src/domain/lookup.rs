@@ -30,6 +30,15 @@ struct Segment {
     slots: Vec<u64>,
 }
 
+/// Where a search begins: the home of a tag, and what lies there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place {
+    tag: u32,
+    segment: usize,
+    at: usize,
+    entry: u64,
+}
+
 impl Default for Lookup {
     fn default() -> Lookup {
         Lookup { bits: 0, directory: vec![0], segments: vec![Segment::default()] }
@@ -39,9 +48,29 @@ impl Default for Lookup {
 impl Lookup {
     /// The value under this hash that `is` the wanted one.
     pub(super) fn find(&self, hash: u64, is: impl FnMut(u32) -> bool) -> Option<u32> {
-        let segment = &self.segments[self.segment_of(tag(hash))];
-        let at = segment.position(tag(hash), is)?;
-        Some(segment.slots[at] as u32)
+        self.find_from(self.reach(hash), is)
+    }
+
+    /// Where a search begins. Reached for many hashes at once, the memory that they lie in is read at once:
+    /// one wait instead of one after another.
+    pub(super) fn reach(&self, hash: u64) -> Place {
+        let segment = self.segment_of(tag(hash));
+        let slots = &self.segments[segment].slots;
+        let at = tag(hash) as usize & slots.len().wrapping_sub(1);
+        Place { tag: tag(hash), segment, at, entry: slots.get(at).copied().unwrap_or(EMPTY) }
+    }
+
+    pub(super) fn find_from(&self, place: Place, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+        let Place { tag, segment, mut at, mut entry } = place;
+        let slots = &self.segments[segment].slots;
+        while entry != EMPTY {
+            if (entry >> 32) as u32 == tag && is(entry as u32) {
+                return Some(entry as u32);
+            }
+            at = (at + 1) & (slots.len() - 1);
+            entry = slots[at];
+        }
+        None
     }
 
     /// Adds a value, which must not be there yet.

@@ -7,6 +7,7 @@
 //! The answers are those of `scan`, the plain meaning.
 
 use std::collections::BTreeSet;
+use std::hint::black_box;
 use std::sync::Arc;
 
 use super::keys::{self, Key};
@@ -67,6 +68,11 @@ impl Slot {
         let priority = (definition.priority as u32) ^ (1 << 31);
         height << 33 | u64::from(definition.rules.is_empty()) << 32 | u64::from(priority)
     }
+}
+
+/// The depth that a rank speaks of.
+fn depth(rank: u64) -> u64 {
+    u64::from(MAX_DEPTH) + 1 - (rank >> 33)
 }
 
 /// What only priority and id decide between has this in common.
@@ -200,7 +206,14 @@ impl Territories {
 
     /// Among the territories that take the lead, with all their ancestors.
     fn hunt_taking(&self, asked: &Asked, hunt: &mut Hunt) {
-        for (first, shelf) in self.shelves.open(asked).shelves() {
+        let opened = self.shelves.open(asked);
+        // The first rules of all shelves are read at once, before any is looked at.
+        for (_, shelf) in opened.shelves() {
+            for row in self.shelves.rows(*shelf).take(2) {
+                black_box(self.programs.word(row.rule));
+            }
+        }
+        for (first, shelf) in opened.shelves() {
             if hunt.is_over(*first) {
                 break;
             }
@@ -216,10 +229,10 @@ impl Territories {
     }
 
     fn row_takes(&self, row: Row, asked: &Asked) -> bool {
-        let slot = &self.slots[row.slot as usize];
-        let Some(definition) = &slot.definition else { return false };
+        let definition = || self.slots[row.slot as usize].definition.as_deref();
         let own = row.rule == 0 || program::holds(&self.programs, row.rule, definition, asked);
-        own && self.ancestors(row.slot).all(|ancestor| self.takes(ancestor, asked))
+        let is_root = depth(row.rank) == 1;
+        own && (is_root || self.ancestors(row.slot).all(|ancestor| self.takes(ancestor, asked)))
     }
 
     /// Parent, grandparent and so on; of a slot that is not too deep.
@@ -230,8 +243,9 @@ impl Territories {
 
     fn takes(&self, slot: u32, asked: &Asked) -> bool {
         let slot = &self.slots[slot as usize];
-        let Some(definition) = &slot.definition else { return false };
-        slot.takes_all() || program::takes(&self.programs, slot.block, definition, asked)
+        let definition = || slot.definition.as_deref();
+        slot.definition.is_some()
+            && (slot.takes_all() || program::takes(&self.programs, slot.block, definition, asked))
     }
 
     /// Among the territories that list one of the accounts and those below them, where each on the way

@@ -14,7 +14,7 @@ const MOST_PARTS: usize = 5;
 /// Keys of one rule, beside as many as it lists values.
 const FEW_KEYS: usize = 16;
 /// A range that spans more values of its first differing byte than this is filed by what they share.
-const FEW_BYTES: usize = 4;
+const FEW_BYTES: usize = 2;
 
 /// Fields by how much they tell apart; custom fields lie before `State`.
 const BY_SELECTIVITY: [LeadField; 19] = [

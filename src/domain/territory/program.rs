@@ -192,12 +192,29 @@ fn conditions(words: &Words, rule: u32) -> impl Iterator<Item = (u64, &[u64])> {
 }
 
 /// Whether the territory takes the lead by one of its rules.
-pub(super) fn takes(words: &Words, block: u32, definition: &TerritoryDef, asked: &Asked) -> bool {
-    rules(words, block).any(|rule| holds(words, rule, definition, asked))
+pub(super) fn takes<'d>(
+    words: &Words,
+    block: u32,
+    definition: impl Fn() -> Option<&'d TerritoryDef>,
+    asked: &Asked,
+) -> bool {
+    rules(words, block).any(|rule| holds(words, rule, &definition, asked))
 }
 
-/// Whether all conditions of the rule hold.
-pub(super) fn holds(words: &Words, rule: u32, definition: &TerritoryDef, asked: &Asked) -> bool {
+/// Whether all conditions of the rule hold; its definition is fetched only for what has no quick form.
+pub(super) fn holds<'d>(
+    words: &Words,
+    rule: u32,
+    definition: impl Fn() -> Option<&'d TerritoryDef>,
+    asked: &Asked,
+) -> bool {
+    let plain = |word: u64| {
+        let rule = definition().and_then(|definition| definition.rules.get(number(word)));
+        rule.is_some_and(|rule| match op(word) {
+            PLAIN_RULE => rule_matches(rule, asked.view),
+            _ => matches(&rule.all[place(word)], asked.view),
+        })
+    };
     conditions(words, rule).all(|(word, values)| {
         let token = || asked.token(dimension(word));
         match (op(word), values) {
@@ -211,7 +228,7 @@ pub(super) fn holds(words: &Words, rule: u32, definition: &TerritoryDef, asked: 
                 token if token.is_plain() => {
                     *low <= token.0 && token.0 <= *high && !token.is_missing()
                 }
-                _ => plain(word, definition, asked),
+                _ => plain(word),
             },
             (IN, [value]) => *value == token().0,
             (IN, values) => values.binary_search(&token().0).is_ok(),
@@ -222,12 +239,7 @@ pub(super) fn holds(words: &Words, rule: u32, definition: &TerritoryDef, asked: 
                 let own = asked.head(dimension(word));
                 heads.iter().any(|head| shorter(own, head >> 56) == Some(*head))
             }
-            (PLAIN_RULE, _) => rule_matches(&definition.rules[number(word)], asked.view),
-            _ => plain(word, definition, asked),
+            _ => plain(word),
         }
     })
-}
-
-fn plain(word: u64, definition: &TerritoryDef, asked: &Asked) -> bool {
-    matches(&definition.rules[number(word)].all[place(word)], asked.view)
 }

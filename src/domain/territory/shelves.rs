@@ -7,7 +7,7 @@
 use super::keys::{Key, Shape};
 use super::token::Asked;
 use super::words::{Words, rounded};
-use crate::domain::lookup::Lookup;
+use crate::domain::lookup::{Lookup, Place};
 
 /// More shapes than this are not told apart: what would need another is filed under a coarser key.
 pub(super) const MOST_SHAPES: usize = 48;
@@ -62,15 +62,34 @@ impl Opened {
 }
 
 impl Shelves {
-    /// The shelves of a lead's keys.
+    /// The shelves of a lead's keys. In steps, each for all of them: a step reads memory that waits for
+    /// nothing else, so the waits overlap.
     pub(super) fn open(&self, asked: &Asked) -> Opened {
-        let mut opened = Opened { shelves: [(0, 0); MOST_SHAPES], len: 0 };
+        let mut hashes = [0; MOST_SHAPES];
+        let mut len = 0;
         for (shape, rows) in &self.shapes {
-            if *rows == 0 {
-                continue;
+            if let (true, Some(hash)) = (*rows > 0, shape.of(asked)) {
+                hashes[len] = hash;
+                len += 1;
             }
-            let Some(hash) = shape.of(asked) else { continue };
-            if let Some(shelf) = self.find(hash) {
+        }
+        let mut places = [(0, Place::default()); MOST_SHAPES];
+        for (place, hash) in places.iter_mut().zip(&hashes[..len]) {
+            *place = (*hash, self.lookup.reach(*hash));
+        }
+        let mut found = [(0, 0, 0); MOST_SHAPES];
+        let mut kept = 0;
+        for (hash, place) in &places[..len] {
+            // That the tag is right is nearly always enough; the hash is compared below.
+            if let Some(shelf) = self.lookup.find_from(*place, |_| true) {
+                found[kept] = (*hash, self.words.word(shelf), shelf);
+                kept += 1;
+            }
+        }
+        let mut opened = Opened { shelves: [(0, 0); MOST_SHAPES], len: 0 };
+        for (hash, known, shelf) in &found[..kept] {
+            let shelf = if known == hash { Some(*shelf) } else { self.find(*hash) };
+            if let Some(shelf) = shelf {
                 opened.push(self.words.word(shelf + HEADER as u32), shelf);
             }
         }
