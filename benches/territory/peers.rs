@@ -308,7 +308,7 @@ impl Attribute {
             false => _ = bitmap.remove(place),
         };
         if value == 0 {
-            self.values.values_mut().chain([&mut self.any]).for_each(|bitmap| set(bitmap));
+            self.values.values_mut().chain([&mut self.any]).for_each(set);
         } else {
             set(self.values.entry(value).or_insert_with(|| self.any.clone()));
         }
