@@ -221,6 +221,30 @@ impl WindowCount {
     }
 }
 
+/// How far the rep's tightest cap is ahead of its time: the share that is used, less the share of the
+/// window that is over; 0 = no cap, or none ahead. A window that has no end counts as half over.
+pub(super) fn ahead(draft: &Draft<'_>, rep_id: &RepId, pool: Option<&TerritoryId>) -> f64 {
+    let Some(rep) = draft.rep(rep_id).and_then(|rep| rep.definition.as_ref()) else { return 0.0 };
+    let (now, zone, load) = (draft.now(), zone(rep), draft.load(rep_id));
+    let over = |start: Timestamp, end: Timestamp| {
+        now.since(start).0 as f64 / end.since(start).0.max(1) as f64
+    };
+    let one = |cap: &Cap| {
+        let over = match cap.window {
+            CapWindow::Hour | CapWindow::Open => 0.5,
+            CapWindow::Day => {
+                over(calendar::day_start(&zone, now), calendar::next_day_start(&zone, now))
+            }
+            CapWindow::Week => {
+                over(calendar::week_start(&zone, now), calendar::next_week_start(&zone, now))
+            }
+        };
+        f64::from(used(draft, rep_id, rep, load, cap)) / f64::from(cap.limit.max(1)) - over
+    };
+    let caps = rep.caps.iter().filter(|cap| concerns(cap, pool));
+    caps.map(one).fold(0.0, f64::max)
+}
+
 /// Notes that a rep was given a lead: the windows of the caps count it.
 pub(super) fn given(draft: &mut Draft<'_>, rep_id: &RepId, pool: Option<&TerritoryId>) {
     let now = draft.now();

@@ -52,7 +52,8 @@ pub(super) fn choose(
     let best = looked.iter().filter(|one| one.is_eligible()).map(|one| one.preferred).max();
     let pick: Vec<&Looked> =
         looked.iter().filter(|one| one.is_eligible() && Some(one.preferred) == best).collect();
-    let mut chooser = Chooser { draft, lead_id, lead, pool: &mut pool, scores: Vec::new() };
+    let mut chooser =
+        Chooser { draft, lead_id, lead, pool_id, pool: &mut pool, scores: Vec::new() };
     let mut choice = chooser.choose(&entrants, &pick);
     let scores = std::mem::take(&mut chooser.scores);
     choice.candidates =
@@ -144,6 +145,7 @@ struct Chooser<'c, 'a> {
     draft: &'c Draft<'a>,
     lead_id: &'c LeadId,
     lead: &'c LeadEntity,
+    pool_id: &'c TerritoryId,
     pool: &'c mut PoolEntity,
     scores: Vec<(RepId, f64)>,
 }
@@ -160,14 +162,14 @@ impl Chooser<'_, '_> {
             this.pool.level(entrants, this.draft.policy.rotation.on_return);
             this.by_rotation(pick, method, reason)
         };
-        let mut choice = match arm {
+        // Of one alone there is nothing to tell apart.
+        let evidence = self.evidence(pick).filter(|found| pick.len() == 1 || !found.thin);
+        let mut choice = match (arm, evidence) {
             _ if pick.is_empty() => return nobody(arm),
-            None => rotate(self, Method::RoundRobin, Reason::Rotation),
-            Some(Arm::Control) => rotate(self, Method::Control, Reason::Control),
-            Some(Arm::Treatment) if !self.carries(pick) => {
-                rotate(self, Method::RoundRobin, Reason::ThinEvidence)
-            }
-            Some(Arm::Treatment) => self.by_win_rate(pick),
+            (None, _) => rotate(self, Method::RoundRobin, Reason::Rotation),
+            (Some(Arm::Control), _) => rotate(self, Method::Control, Reason::Control),
+            (Some(Arm::Treatment), None) => rotate(self, Method::RoundRobin, Reason::ThinEvidence),
+            (Some(Arm::Treatment), Some(evidence)) => self.by_win_rate(pick, &evidence),
         };
         if pick.len() == 1 {
             choice.reason = Reason::SoleCandidate;
@@ -207,40 +209,34 @@ impl Chooser<'_, '_> {
         }
     }
 
-    /// Whether the closed deals tell these reps apart.
-    fn carries(&self, pick: &[&Looked]) -> bool {
-        let shared = self.draft.learned(&win_rate::shared_id());
+    /// What the closed deals tell these reps apart by; None if there is none yet.
+    fn evidence(&self, pick: &[&Looked]) -> Option<win_rate::Evidence> {
+        let shared = self.draft.learned(&win_rate::shared_id())?;
         let estimates: Vec<win_rate::Estimate> =
             pick.iter().filter_map(|one| one.estimate).collect();
-        pick.len() == 1 && !estimates.is_empty()
-            || pick.len() > 1 && !win_rate::evidence(shared, &estimates).thin
+        Some(win_rate::evidence(Some(shared), &estimates))
     }
 
-    fn by_win_rate(&mut self, pick: &[&Looked]) -> Choice {
+    fn by_win_rate(&mut self, pick: &[&Looked], evidence: &win_rate::Evidence) -> Choice {
         let policy = &self.draft.policy.choice;
-        let total: u64 = pick.iter().map(|one| one.weight).sum();
         let now = self.draft.now();
         let pool = &*self.pool;
-        let standing = |one: &Looked| {
-            let share = one.weight as f64 / total.max(1) as f64;
-            let (fair, given) = shares(pool, &one.rep_id, now);
-            (share, fair, given)
-        };
+        let standing = |one: &Looked| shares(pool, &one.rep_id, now);
         let rivals: Vec<win_rate::Rival> = pick
             .iter()
             .filter_map(|one| {
-                let (share, fair, given) = standing(one);
-                let estimate = one.estimate?;
-                Some(win_rate::Rival { estimate, share, fair, given, fill: 0.0, elapsed: 0.0 })
+                let (fair, given) = standing(one);
+                let ahead = availability::ahead(self.draft, &one.rep_id, Some(self.pool_id));
+                Some(win_rate::Rival { estimate: one.estimate?, fair, given, ahead })
             })
             .collect();
-        let scores = win_rate::scores(&rivals);
+        let scores = win_rate::scores(&rivals, &evidence);
         let over = |one: &Looked| {
-            let (_, fair, given) = standing(one);
+            let (fair, given) = standing(one);
             policy.max_share > 0.0 && given >= policy.max_share * fair + 1.0
         };
         let under = |one: &Looked| {
-            let (_, fair, given) = standing(one);
+            let (fair, given) = standing(one);
             given < policy.min_share * fair - 1.0
         };
         let allowed: Vec<usize> = indexes(pick, |one| !over(one));

@@ -1,39 +1,42 @@
 //! The score that the choice by win rate compares: P(win) with a price on load.
 
-use super::predict::Estimate;
+use super::predict::{Estimate, Evidence};
 
 /// A candidate as the score sees it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rival {
     pub estimate: Estimate,
-    /// Fair share of this decision: weight over all weights.
-    pub share: f64,
     /// Fair shares and leads given in this pool, decayed.
     pub fair: f64,
     pub given: f64,
-    /// How full the rep's tightest cap is, 0–1 (0 = no cap), and how much of its window is over.
-    pub fill: f64,
-    pub elapsed: f64,
+    /// How far the rep's tightest cap is ahead of its time, 0–1 (0 = no cap, or not ahead).
+    pub ahead: f64,
 }
 
-/// The price of being given twice the fair share, in P(win).
-const LOAD_PRICE: f64 = 0.01;
+/// The price of being given twice the fair share, in P(win): where reps are known to differ, and what is
+/// added where they are not.
+const LOAD_PRICE: f64 = 0.002;
+const DOUBT_PRICE: f64 = 0.02;
 /// Leads that an excess is measured against at least.
 const LOAD_FLOOR: f64 = 4.0;
-/// The price of a cap that is full before its time.
-const CAP_PRICE: f64 = 0.05;
+/// The price of a cap that is full before its time. So a place is kept for the leads that are worth more
+/// with this rep, instead of going to whoever comes first.
+const CAP_PRICE: f64 = 0.3;
 
 /// One score a candidate, in the order given; the highest is chosen. Never NaN.
 ///
 /// A rep pays for load beyond the fair share and an idle one is credited: where the estimates hardly
-/// differ, load is fair; where nobody is known, the unknown are tried.
-pub fn scores(rivals: &[Rival]) -> Vec<f64> {
-    rivals.iter().map(score).collect()
+/// differ, load is fair; where nobody is known, the unknown are tried. The less the deals show that reps
+/// differ at all, the dearer is an uneven load.
+pub fn scores(rivals: &[Rival], evidence: &Evidence) -> Vec<f64> {
+    let doubt = 1.0 / (1.0 + libm::exp(evidence.factor.clamp(-50.0, 50.0)));
+    let price = LOAD_PRICE + DOUBT_PRICE * doubt;
+    rivals.iter().map(|rival| score(rival, price)).collect()
 }
 
-fn score(rival: &Rival) -> f64 {
+fn score(rival: &Rival, price: f64) -> f64 {
     let excess = (rival.given - rival.fair) / (rival.fair.max(0.0) + LOAD_FLOOR);
-    let ahead = (rival.fill - rival.elapsed).max(0.0);
-    let score = rival.estimate.mean - LOAD_PRICE * excess.clamp(-1.0, 10.0) - CAP_PRICE * ahead;
+    let score =
+        rival.estimate.mean - price * excess.clamp(-1.0, 10.0) - CAP_PRICE * rival.ahead.max(0.0);
     if score.is_finite() { score } else { -1.0 }
 }

@@ -22,7 +22,7 @@ const AGE_DAYS: [i64; 9] = [3, 7, 14, 30, 45, 60, 90, 120, 180];
 const TENURE_BUCKETS: usize = TENURE_DAYS.len() + 2;
 /// Buckets of the age at close, the unknown one last.
 pub(super) const AGE_BUCKETS: usize = AGE_DAYS.len() + 2;
-const TENURE_FIRST: u32 = 1;
+pub(super) const TENURE_FIRST: u32 = 1;
 pub(super) const AGE_FIRST: u32 = TENURE_FIRST + TENURE_BUCKETS as u32;
 
 #[derive(Clone, Debug, PartialEq)]

@@ -20,13 +20,20 @@ use crate::domain::time::Timestamp;
 /// What the first number of each part says: the kind of block, and the version of its layout.
 const EMPTY: f64 = 0.0;
 const SHARED: f64 = 101.0;
-const REP: f64 = 201.0;
+const REP: f64 = 202.0;
 
 /// Texts and numbers, in an order that only this module knows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Part {
     pub texts: Vec<String>,
     pub numbers: Vec<f64>,
+}
+
+impl Part {
+    /// Heap.
+    pub(super) fn bytes(&self) -> usize {
+        self.numbers.capacity() * 8 + self.texts.iter().map(String::capacity).sum::<usize>()
+    }
 }
 
 /// A block as it is written.
@@ -77,18 +84,16 @@ pub(super) fn rep_base(rep: &Rep) -> Part {
     }
     numbers.push(rep.centre.len() as f64);
     numbers.extend(&rep.centre);
-    for belief in &rep.beliefs {
-        numbers.extend(&belief.mean);
-        numbers.extend(&belief.cov);
-    }
+    numbers.extend(rep.belief.mean.as_flattened());
+    numbers.extend(rep.belief.cov.as_flattened());
     Part { texts: Vec::new(), numbers }
 }
 
 /// The whole of a domain's shared effects, with the names of the features.
 pub(super) fn shared_base(features: &Features, effects: &Effects) -> Part {
     let mut numbers = vec![SHARED, effects.at.0 as f64, effects.belief.len() as f64];
-    numbers.extend(&effects.belief.mean);
-    numbers.extend(&effects.belief.cov);
+    numbers.extend(effects.belief.mean.as_flattened());
+    numbers.extend(effects.belief.cov.as_flattened());
     Part { texts: features.names().to_vec(), numbers }
 }
 
@@ -140,10 +145,8 @@ fn restore_rep(image: &Image, mut head: Reader) -> Option<RepBlock> {
     let slots: Vec<(u32, u8)> = (0..slots).map(|_| base.slot()).collect::<Option<_>>()?;
     let centres = base.count(SLOTS_MAX)?;
     let centre = base.list(centres)?;
-    let mut rep = Rep { slots, variances, centre, at, beliefs: Default::default() };
-    for belief in &mut rep.beliefs {
-        *belief = base.gaussian(rep.slots.len())?;
-    }
+    let belief = base.gaussian(slots.len())?;
+    let rep = Rep::known(slots, variances, centre, at, belief);
     let deals = head.number()? as u64;
     let fit = Fit { strength: head.array()?, power: head.array()? };
     let mut pending = Vec::new();
@@ -233,7 +236,12 @@ impl Reader<'_> {
         Some(first.to_vec())
     }
 
-    fn gaussian(&mut self, length: usize) -> Option<Gaussian> {
-        Some(Gaussian { mean: self.list(length)?, cov: self.list(length * (length + 1) / 2)? })
+    fn versions<const N: usize>(&mut self, length: usize) -> Option<Vec<[f64; N]>> {
+        (0..length).map(|_| self.array()).collect()
+    }
+
+    fn gaussian<const N: usize>(&mut self, length: usize) -> Option<Gaussian<N>> {
+        let mean = self.versions(length)?;
+        Some(Gaussian { mean, cov: self.versions(length * (length + 1) / 2)? })
     }
 }

@@ -54,8 +54,8 @@ fn take_in(shared: &mut SharedBlock, rep: &mut RepBlock, deal: &Deal) -> Observa
     Arc::make_mut(&mut rep.now).prepare(&levels, at);
 
     let weights = shared.weights();
-    let views = views(rep, &levels);
-    let moments = moments(shared, &views, &levels, &common);
+    let view = rep.now.view(&levels);
+    let moments = moments(shared, &view, &levels, &common);
     let mean: f64 = (0..MODELS).map(|k| weights[k] * moments[k].0).sum();
     let variance: f64 =
         (0..MODELS).map(|k| weights[k] * (moments[k].1 + (moments[k].0 - mean).powi(2))).sum();
@@ -69,7 +69,7 @@ fn take_in(shared: &mut SharedBlock, rep: &mut RepBlock, deal: &Deal) -> Observa
         response: site.response,
     };
     rep.apply(update, &shared.now.belief.mean);
-    let rest = rest(&weights, &views, &levels, &common, site.precision);
+    let rest = rest(&weights, &view, &levels, &common, site.precision);
     shared.apply(rest.update(at, dimension, site.response));
 
     rep.deals += 1;
@@ -114,8 +114,8 @@ pub fn unlearn(shared: &mut Block, rep: &mut Block, observation: &Observation) {
     };
     rep.apply(update, &shared.now.belief.mean);
     let weights = shared.weights();
-    let views = views(rep, &levels);
-    let rest = rest(&weights, &views, &levels, common, observation.precision);
+    let view = rep.now.view(&levels);
+    let rest = rest(&weights, &view, &levels, common, observation.precision);
     let mut update = rest.update(observation.closed_at, known, observation.response);
     update.precision = -update.precision;
     shared.apply(update);
@@ -144,14 +144,10 @@ fn register(shared: &mut SharedBlock, segment: &Segment) -> Vec<(u32, u8)> {
     numbers.into_iter().map(group).collect()
 }
 
-fn views(rep: &RepBlock, levels: &[(u32, u8)]) -> [View; PACE_COUNT] {
-    std::array::from_fn(|pace| rep.now.view(pace, levels))
-}
-
 /// Mean and variance of the logit by model.
 fn moments(
     shared: &SharedBlock,
-    views: &[View; PACE_COUNT],
+    view: &View,
     levels: &[(u32, u8)],
     common: &[u32],
 ) -> [(f64, f64); MODELS] {
@@ -161,15 +157,15 @@ fn moments(
         match model.checked_sub(1) {
             None => design.extend(levels.iter().map(|(number, _)| (*number, 1.0))),
             Some(pace) => {
-                design.extend(&views[pace].design);
-                mean += views[pace].offset;
-                variance += views[pace].variance;
+                design.extend(view.design.iter().map(|(number, factor)| (*number, factor[pace])));
+                mean += view.offset[pace];
+                variance += view.variance[pace];
             }
         }
         let column = shared.now.column(&design);
         for (number, factor) in &design {
-            mean += shared.now.belief.mean[*number as usize] * factor;
-            variance += column[*number as usize] * factor;
+            mean += shared.now.effect(*number) * factor;
+            variance += column[*number as usize][0] * factor;
         }
         (mean, variance)
     })
@@ -184,7 +180,7 @@ struct Rest {
 
 fn rest(
     weights: &[f64; MODELS],
-    views: &[View; PACE_COUNT],
+    view: &View,
     levels: &[(u32, u8)],
     common: &[u32],
     precision: f64,
@@ -197,10 +193,10 @@ fn rest(
         };
     levels.iter().for_each(|(number, _)| add(*number, weights[0]));
     let (mut offset, mut variance) = (0.0, 0.0);
-    for (view, weight) in views.iter().zip(&weights[1..]) {
-        view.design.iter().for_each(|(number, factor)| add(*number, weight * factor));
-        offset += weight * view.offset;
-        variance += weight * view.variance;
+    for (pace, weight) in weights[1..].iter().enumerate() {
+        view.design.iter().for_each(|(number, factor)| add(*number, weight * factor[pace]));
+        offset += weight * view.offset[pace];
+        variance += weight * view.variance[pace];
     }
     Rest { design, precision: 1.0 / (1.0 / precision + variance), offset }
 }
@@ -221,14 +217,14 @@ impl Rest {
 fn fit(shared: &mut SharedBlock, rep: &mut RepBlock, weights: &[f64; MODELS]) {
     let mut fit = super::rep::Fit::default();
     let differ: f64 = weights[1..].iter().sum();
+    let deviations = rep.now.deviations(&shared.now.belief.mean);
     for (pace, weight) in weights[1..].iter().enumerate() {
         let share = if differ > 0.0 { weight / differ } else { 1.0 / PACE_COUNT as f64 };
-        let deviations = rep.now.deviations(pace, &shared.now.belief.mean);
         for (slot, (_, group)) in rep.now.slots.iter().enumerate() {
             let group = usize::from(*group);
-            let left = rep.now.beliefs[pace].variance(slot) / rep.now.variances[group];
+            let left = rep.now.belief.variance(slot)[pace] / rep.now.variances[group];
             fit.strength[group] += share * (1.0 - left).clamp(0.0, 1.0);
-            fit.power[group] += share * deviations[slot] * deviations[slot];
+            fit.power[group] += share * deviations[slot][pace] * deviations[slot][pace];
         }
     }
     let total = &mut shared.head.fit;

@@ -68,6 +68,16 @@ impl Block {
         }
     }
 
+    /// Memory that the numbers take, those last written whole and the updates since included.
+    pub fn bytes(&self) -> usize {
+        let own = match &self.kind {
+            Kind::Empty => 0,
+            Kind::Shared(shared) => shared.bytes(),
+            Kind::Rep(rep) => rep.bytes(),
+        };
+        size_of::<Block>() + own
+    }
+
     fn rep(&self) -> Option<&RepBlock> {
         match &self.kind {
             Kind::Rep(rep) => Some(rep),

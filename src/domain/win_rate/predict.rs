@@ -1,21 +1,25 @@
 //! P(win) of a lead with each rep, with its uncertainty; and whether that carries a choice.
 
 use super::Block;
-use super::features::{AGE_BUCKETS, AGE_FIRST, ALL, GROUP_ALL, age_from_days, tenure_feature};
+use super::features::{
+    AGE_BUCKETS, AGE_FIRST, ALL, GROUP_ALL, GROUPS_MAX, TENURE_FIRST, age_from_days, tenure_feature,
+};
 use super::logistic::{clamp, expected, logit, sigmoid};
-use super::rep::{PACE_COUNT, RepBlock, View};
+use super::rep::{PACE_COUNT, RepBlock, Sums};
 use super::segment::Segment;
-use super::shared::{MODELS, SharedBlock, prior_variance, start_variances};
+use super::shared::{Effects, MODELS, SharedBlock, prior_variance, start_variances};
 use crate::domain::time::{Span, Timestamp};
 
 /// 90 % of a normal distribution lies within so many standard deviations.
 const DEVIATIONS_90: f64 = 1.644_853_626_951_472_2;
 /// Probabilities are kept off 0 and 1.
 const EDGE: f64 = 1e-6;
+/// `all`, a level a dimension, the pair: no lead has more, for groups are numbered.
+const LEVELS_MAX: usize = GROUPS_MAX;
 /// A candidate's evidence counts from this share of what could be known on.
-const MOVED_MIN: f64 = 0.05;
+const MOVED_MIN: f64 = 0.02;
 /// Reps are taken to differ from this log Bayes factor on.
-const FACTOR_MIN: f64 = 1.0;
+const FACTOR_MIN: f64 = -3.0;
 
 /// P(win) of one lead with one rep.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,6 +35,8 @@ pub struct Estimate {
     pub moved: f64,
     /// The standard deviation of P(win).
     pub deviation: f64,
+    /// The part of it that is about this rep alone.
+    pub own_deviation: f64,
 }
 
 /// Whether the data carry a choice among candidates.
@@ -57,6 +63,27 @@ pub struct Query<'a> {
     /// adds to it beyond that.
     ages: Vec<(u32, f64)>,
     bend: f64,
+    belief: Common,
+}
+
+/// The belief about the shared effects that matter to one lead.
+#[derive(Clone, Debug, Default)]
+struct Common {
+    /// Sum of the levels' effects.
+    levels: f64,
+    /// Level by level: covariances, row by row.
+    covariance: Vec<f64>,
+    /// By time in the job: what it adds together with the age at close.
+    times: Vec<Times>,
+}
+
+/// Time in the job and age at close.
+#[derive(Clone, Debug, Default)]
+struct Times {
+    mean: f64,
+    variance: f64,
+    /// With each level.
+    covariance: Vec<f64>,
 }
 
 impl<'a> Query<'a> {
@@ -70,6 +97,7 @@ impl<'a> Query<'a> {
             weights: shared.map_or([1.0 / MODELS as f64; MODELS], SharedBlock::weights),
             ages: Vec::new(),
             bend: 0.0,
+            belief: Common::default(),
         };
         let variances = shared.map_or_else(start_variances, |shared| shared.head.variances);
         for level in &segment.levels {
@@ -90,6 +118,7 @@ impl<'a> Query<'a> {
         }
         if let Some(shared) = shared {
             query.average_ages(shared);
+            query.belief = Common::new(&shared.now, &query.levels, &query.ages);
         }
         query
     }
@@ -99,8 +128,8 @@ impl<'a> Query<'a> {
     fn average_ages(&mut self, shared: &SharedBlock) {
         let day = Span::from_days(1).0 as f64;
         let seen_days = shared.head.last_at.since(shared.head.first_at).0 as f64 / day;
-        let effects = &shared.now.belief.mean;
-        let base: f64 = self.levels.iter().map(|(number, _)| effects[*number as usize]).sum();
+        let effect = |number: u32| shared.now.effect(number);
+        let base: f64 = self.levels.iter().map(|(number, _)| effect(*number)).sum();
         let base = clamp(base);
         let mut shares = [0.0; AGE_BUCKETS];
         for (bucket, share) in shares.iter_mut().enumerate() {
@@ -113,7 +142,7 @@ impl<'a> Query<'a> {
         }
         let (mut chance, mut slope) = (0.0, 0.0);
         for (bucket, share) in shares.iter_mut().enumerate() {
-            let p = sigmoid(base + effects[AGE_FIRST as usize + bucket]);
+            let p = sigmoid(base + effect(AGE_FIRST + bucket as u32));
             chance += *share / total * p;
             *share *= p * (1.0 - p) / total;
             slope += *share;
@@ -121,7 +150,7 @@ impl<'a> Query<'a> {
         let mut linear = 0.0;
         for (bucket, share) in shares.iter().enumerate().filter(|(_, share)| **share > 0.0) {
             let number = AGE_FIRST + bucket as u32;
-            linear += share / slope * effects[number as usize];
+            linear += share / slope * effect(number);
             self.ages.push((number, share / slope));
         }
         self.bend = logit(chance) - base - linear;
@@ -133,60 +162,61 @@ impl<'a> Query<'a> {
         let Some(shared) = self.shared else {
             return self.ignorant();
         };
-        let unknown = View {
-            design: self.levels.iter().map(|(number, _)| (*number, 1.0)).collect(),
-            ..View::default()
+        let times = &self.belief.times[(tenure_feature(tenure) - TENURE_FIRST) as usize];
+        let differ: f64 = self.weights[1..].iter().sum::<f64>().max(f64::MIN_POSITIVE);
+        let full = self.belief.variance(times, &[1.0; LEVELS_MAX]);
+        let mean = self.belief.levels + times.mean + self.bend;
+        let mut moments = [(mean, full + self.unseen[0]); MODELS];
+        let Some(rep) = rep else {
+            let prior = self.prior(&shared.head.variances);
+            moments[1..].iter_mut().for_each(|(_, variance)| *variance += prior);
+            return self.mix(&moments, 0, 0.0, prior);
         };
-        let mut moments = [(0.0, 0.0); MODELS];
-        let mut moved = 0.0;
-        let differ: f64 = self.weights[1..].iter().sum();
-        moments[0] = self.moments(shared, &unknown, tenure);
+        let (sums, prior) = (rep.now.sums(&self.levels), self.prior(&rep.now.variances));
+        let means = self.rep_means(shared, rep, &sums);
+        let inverse = rep.now.variances.map(|variance| 1.0 / variance);
+        let (mut moved, mut own) = (0.0, 0.0);
         for pace in 0..PACE_COUNT {
-            let view = self.view(shared, rep, pace, &unknown);
-            moments[pace + 1] = self.moments(shared, &view, tenure);
-            let share = self.weights[pace + 1] / differ.max(f64::MIN_POSITIVE);
-            moved += share * (1.0 - view.variance / view.prior);
-        }
-        let deals = rep.map_or(0, |rep| rep.deals);
-        self.mix(&moments, deals, moved)
-    }
-
-    fn view(
-        &self,
-        shared: &SharedBlock,
-        rep: Option<&RepBlock>,
-        pace: usize,
-        unknown: &View,
-    ) -> View {
-        let mut view = match rep {
-            Some(rep) => rep.now.view(pace, &self.levels),
-            None => {
-                let variance = |level: &(u32, u8)| shared.head.variances[usize::from(level.1)];
-                let prior = self.levels.iter().map(variance).sum();
-                View { variance: prior, prior, ..unknown.clone() }
+            let mut factors = [1.0; LEVELS_MAX];
+            let mut variance = sums.variance[pace] + self.unseen[1];
+            for (factor, (number, group)) in factors.iter_mut().zip(&self.levels) {
+                match rep.now.slot(*number) {
+                    Some(slot) => *factor = sums.column[slot][pace] * inverse[usize::from(*group)],
+                    None => variance += rep.now.variances[usize::from(*group)],
+                }
             }
-        };
-        view.variance += self.unseen[1];
-        view.prior += self.unseen[1];
-        view
+            let common = self.belief.variance(times, &factors) + self.unseen[0];
+            let mean = means[pace] + times.mean + self.bend;
+            moments[pace + 1] = (mean, (common + variance).max(0.0));
+            let share = self.weights[pace + 1] / differ;
+            moved += share * (1.0 - variance / prior);
+            own += share * variance;
+        }
+        self.mix(&moments, rep.deals, moved, own)
     }
 
-    /// Mean and variance of the logit as a view of the rep sees it.
-    fn moments(&self, shared: &SharedBlock, view: &View, tenure: Option<Span>) -> (f64, f64) {
-        let belief = &shared.now.belief;
-        let (mut mean, mut variance) = (view.offset + self.bend, view.variance + self.unseen[0]);
-        let tenure = [(tenure_feature(tenure), 1.0)];
-        let all = || view.design.iter().chain(&self.ages).chain(&tenure);
-        for (number, factor) in all() {
-            mean += belief.mean[*number as usize] * factor;
-            for (other, weight) in all() {
-                variance += belief.covariance(*number as usize, *other as usize) * factor * weight;
+    /// Variance between reps of the logit of this lead.
+    fn prior(&self, variances: &[f64; GROUPS_MAX]) -> f64 {
+        let levels = self.levels.iter().map(|(_, group)| variances[usize::from(*group)]);
+        levels.sum::<f64>() + self.unseen[1]
+    }
+
+    /// The lead's levels as each pace of the rep sees them.
+    fn rep_means(&self, shared: &SharedBlock, rep: &RepBlock, sums: &Sums) -> [f64; PACE_COUNT] {
+        let mut means = sums.offset;
+        for ((number, scale), column) in rep.now.scales().zip(&sums.column) {
+            let effect = scale * shared.now.effect(number);
+            means.iter_mut().zip(column).for_each(|(mean, column)| *mean += effect * column);
+        }
+        for (number, _) in &self.levels {
+            if rep.now.slot(*number).is_none() {
+                means.iter_mut().for_each(|mean| *mean += shared.now.effect(*number));
             }
         }
-        (mean, variance.max(0.0))
+        means
     }
 
-    fn mix(&self, moments: &[(f64, f64); MODELS], deals: u64, moved: f64) -> Estimate {
+    fn mix(&self, moments: &[(f64, f64); MODELS], deals: u64, moved: f64, own: f64) -> Estimate {
         let (mut chance, mut mean, mut second) = (0.0, 0.0, 0.0);
         for ((centre, variance), weight) in moments.iter().zip(&self.weights) {
             let centre = clamp(*centre);
@@ -205,14 +235,56 @@ impl<'a> Query<'a> {
             deals,
             moved: moved.clamp(0.0, 1.0),
             deviation: deviation * mean_chance * (1.0 - mean_chance),
+            own_deviation: own.max(0.0).sqrt() * mean_chance * (1.0 - mean_chance),
         }
     }
 
     /// Before the first deal of the domain: one in five, or anything near.
     fn ignorant(&self) -> Estimate {
         let empty = SharedBlock::new(Timestamp::default());
-        let moments = [(empty.now.belief.mean[ALL as usize], 1.0 + self.unseen[0]); MODELS];
-        self.mix(&moments, 0, 0.0)
+        let moments = [(empty.now.effect(ALL), 1.0 + self.unseen[0]); MODELS];
+        self.mix(&moments, 0, 0.0, self.unseen[1])
+    }
+}
+
+impl Common {
+    fn new(effects: &Effects, levels: &[(u32, u8)], ages: &[(u32, f64)]) -> Common {
+        let numbers: Vec<u32> = levels.iter().take(LEVELS_MAX).map(|(number, _)| *number).collect();
+        let between = |a: u32, b: u32| effects.belief.covariance(a as usize, b as usize)[0];
+        let with_ages =
+            |a: u32| ages.iter().map(|(age, share)| share * between(a, *age)).sum::<f64>();
+        let age_variance: f64 = ages.iter().map(|(age, share)| share * with_ages(*age)).sum();
+        let age_mean: f64 = ages.iter().map(|(age, share)| share * effects.effect(*age)).sum();
+        let level_ages: Vec<f64> = numbers.iter().map(|level| with_ages(*level)).collect();
+        let times = |tenure: u32| Times {
+            mean: effects.effect(tenure) + age_mean,
+            variance: between(tenure, tenure) + 2.0 * with_ages(tenure) + age_variance,
+            covariance: numbers
+                .iter()
+                .zip(&level_ages)
+                .map(|(level, ages)| between(*level, tenure) + ages)
+                .collect(),
+        };
+        let pairs = numbers.iter().flat_map(|a| numbers.iter().map(move |b| (*a, *b)));
+        Common {
+            levels: levels.iter().map(|(number, _)| effects.effect(*number)).sum(),
+            covariance: pairs.map(|(a, b)| between(a, b)).collect(),
+            times: (TENURE_FIRST..AGE_FIRST).map(times).collect(),
+        }
+    }
+
+    /// Variance of the sum of the shared effects, each level counting by its factor: what a rep's own
+    /// deals have shown of a level is no longer in doubt with the shared effect. (That they also show
+    /// something of the other levels is left out; it is little.)
+    fn variance(&self, times: &Times, factors: &[f64; LEVELS_MAX]) -> f64 {
+        let mut sum = times.variance;
+        let size = times.covariance.len();
+        for (row, (factor, time)) in factors.iter().zip(&times.covariance).enumerate() {
+            let own = &self.covariance[row * size..(row + 1) * size];
+            let with: f64 = own.iter().zip(factors).map(|(value, other)| value * other).sum();
+            sum += factor * (with + 2.0 * time);
+        }
+        sum
     }
 }
 

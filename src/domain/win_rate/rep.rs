@@ -16,7 +16,7 @@ use super::image::{Part, rep_base};
 use crate::domain::time::{Span, Timestamp};
 
 /// The paces of forgetting: time constants in days.
-pub(super) const PACES: [f64; PACE_COUNT] = [1500.0, 250.0];
+pub(super) const PACES: [f64; PACE_COUNT] = [3000.0, 400.0];
 pub(super) const PACE_COUNT: usize = 2;
 
 /// Effects of its own that a rep can have; further levels are as for the average rep.
@@ -45,41 +45,73 @@ pub(super) struct RepUpdate {
 pub(super) struct Rep {
     /// By slot: the feature, and its group.
     pub(super) slots: Vec<(u32, u8)>,
+    /// By feature: its slot; derived.
+    places: Vec<u8>,
     /// Variances by group that the beliefs were computed under.
     pub(super) variances: [f64; GROUPS_MAX],
     /// By slot: the shared effects when the base was written; what forgetting shrinks to.
     pub(super) centre: Vec<f64>,
     /// Forgotten up to here.
     pub(super) at: Timestamp,
-    pub(super) beliefs: [Gaussian; PACE_COUNT],
+    /// One version a pace.
+    pub(super) belief: Gaussian<PACE_COUNT>,
 }
 
-/// An observation of a lead's levels as one pace sees it.
+/// One number a pace.
+pub(super) type Paces = [f64; PACE_COUNT];
+
+/// An observation of a lead's levels as the paces see it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct View {
     /// Expected logit = `offset` + Σ `design` · shared effects.
-    pub(super) offset: f64,
+    pub(super) offset: Paces,
     /// By feature; the lead's levels without a slot are not in it, they count in full.
-    pub(super) design: Vec<(u32, f64)>,
+    pub(super) design: Vec<(u32, Paces)>,
     /// Variance of the logit given the shared effects.
-    pub(super) variance: f64,
+    pub(super) variance: Paces,
     /// What that variance is for a rep of whom nothing is known.
     pub(super) prior: f64,
 }
 
+/// The rep's slots among a lead's levels: what they sum up to.
+#[derive(Clone, Debug)]
+pub(super) struct Sums {
+    pub(super) offset: Paces,
+    /// By slot: covariance of the rep's effect with the sum over the levels.
+    pub(super) column: [Paces; SLOTS_MAX],
+    pub(super) variance: Paces,
+}
+
+/// A feature that has no slot.
+const NOWHERE: u8 = u8::MAX;
+
 impl Rep {
     pub(super) fn new(variances: [f64; GROUPS_MAX], at: Timestamp) -> Rep {
-        Rep {
-            slots: Vec::new(),
-            variances,
-            centre: Vec::new(),
-            at,
-            beliefs: std::array::from_fn(|_| Gaussian::default()),
-        }
+        Rep::known(Vec::new(), variances, Vec::new(), at, Gaussian::default())
+    }
+
+    pub(super) fn known(
+        slots: Vec<(u32, u8)>,
+        variances: [f64; GROUPS_MAX],
+        centre: Vec<f64>,
+        at: Timestamp,
+        belief: Gaussian<PACE_COUNT>,
+    ) -> Rep {
+        let mut rep = Rep { slots: Vec::new(), places: Vec::new(), variances, centre, at, belief };
+        slots.into_iter().for_each(|slot| rep.place(slot));
+        rep
+    }
+
+    fn place(&mut self, slot: (u32, u8)) {
+        let feature = slot.0 as usize;
+        self.places.resize(self.places.len().max(feature + 1), NOWHERE);
+        self.places[feature] = self.slots.len() as u8;
+        self.slots.push(slot);
     }
 
     pub(super) fn slot(&self, feature: u32) -> Option<usize> {
-        self.slots.iter().position(|(own, _)| *own == feature)
+        let place = self.places.get(feature as usize).copied();
+        place.filter(|place| *place != NOWHERE).map(usize::from)
     }
 
     fn slot_variance(&self, slot: usize) -> f64 {
@@ -90,9 +122,8 @@ impl Rep {
     pub(super) fn prepare(&mut self, features: &[(u32, u8)], at: Timestamp) {
         for (feature, group) in features {
             if self.slots.len() < SLOTS_MAX && self.slot(*feature).is_none() {
-                self.slots.push((*feature, *group));
-                let variance = self.variances[usize::from(*group)];
-                self.beliefs.iter_mut().for_each(|belief| belief.push(0.0, variance));
+                self.place((*feature, *group));
+                self.belief.push(0.0, self.variances[usize::from(*group)]);
             }
         }
         let elapsed = at.since(self.at);
@@ -106,45 +137,56 @@ impl Rep {
     /// around the centre).
     fn forget(&mut self, elapsed: Span) {
         let prior: Vec<f64> = (0..self.slots.len()).map(|slot| self.slot_variance(slot)).collect();
-        for (belief, pace) in self.beliefs.iter_mut().zip(PACES) {
-            let keep = libm::exp(-(elapsed.0 as f64) / DAY_MS / pace);
-            // The deviation at the centre: α + (C V⁻¹ − 1) γ.
-            let mut pull = vec![0.0; belief.len()];
-            for (slot, centre) in self.centre.iter().enumerate() {
-                belief.add_column(slot, centre / prior[slot], &mut pull);
-                pull[slot] -= centre;
-            }
-            for (mean, pull) in belief.mean.iter_mut().zip(&pull) {
-                *mean = keep * (*mean + pull) - keep * keep * pull;
-            }
-            belief.relax(&vec![keep; prior.len()], &prior);
+        let keep = PACES.map(|pace| libm::exp(-(elapsed.0 as f64) / DAY_MS / pace));
+        // The deviation at the centre: α + (C V⁻¹ − 1) γ.
+        let mut pull = vec![[0.0; PACE_COUNT]; self.slots.len()];
+        for (slot, centre) in self.centre.iter().enumerate() {
+            self.belief.add_column(slot, centre / prior[slot], &mut pull);
+            pull[slot].iter_mut().for_each(|pull| *pull -= centre);
         }
+        for (mean, pull) in self.belief.mean.iter_mut().zip(&pull) {
+            for pace in 0..PACE_COUNT {
+                let (keep, pull) = (keep[pace], pull[pace]);
+                mean[pace] = keep * (mean[pace] + pull) - keep * keep * pull;
+            }
+        }
+        self.belief.relax(&vec![keep; prior.len()], &prior);
     }
 
-    /// The lead's levels as pace number `pace` sees them.
-    pub(super) fn view(&self, pace: usize, features: &[(u32, u8)]) -> View {
-        let belief = &self.beliefs[pace];
-        let mut column = [0.0; SLOTS_MAX];
-        let mut view = View::default();
+    /// The sums over the slots of a lead's levels.
+    pub(super) fn sums(&self, features: &[(u32, u8)]) -> Sums {
+        let zero = [0.0; PACE_COUNT];
+        let mut sums = Sums { offset: zero, column: [zero; SLOTS_MAX], variance: zero };
+        for slot in features.iter().filter_map(|(feature, _)| self.slot(*feature)) {
+            plus(&mut sums.offset, &self.belief.mean[slot]);
+            self.belief.add_column(slot, 1.0, &mut sums.column);
+        }
+        for slot in features.iter().filter_map(|(feature, _)| self.slot(*feature)) {
+            plus(&mut sums.variance, &sums.column[slot]);
+        }
+        sums
+    }
+
+    /// By slot: what a shared effect counts per unit of covariance with the rep's own, 1 / variance.
+    pub(super) fn scales(&self) -> impl Iterator<Item = (u32, f64)> + '_ {
+        let inverse = self.variances.map(|variance| 1.0 / variance);
+        self.slots.iter().map(move |(feature, group)| (*feature, inverse[usize::from(*group)]))
+    }
+
+    /// The lead's levels as the paces see them.
+    pub(super) fn view(&self, features: &[(u32, u8)]) -> View {
+        let Sums { offset, column, variance } = self.sums(features);
+        let mut view = View { offset, design: Vec::new(), variance, prior: 0.0 };
         for (feature, group) in features {
             let prior = self.variances[usize::from(*group)];
             view.prior += prior;
-            match self.slot(*feature) {
-                Some(slot) => {
-                    view.offset += belief.mean[slot];
-                    belief.add_column(slot, 1.0, &mut column);
-                }
-                None => {
-                    view.variance += prior;
-                    view.design.push((*feature, 1.0));
-                }
+            if self.slot(*feature).is_none() {
+                plus(&mut view.variance, &[prior; PACE_COUNT]);
+                view.design.push((*feature, [1.0; PACE_COUNT]));
             }
         }
-        for (feature, _) in features {
-            view.variance += self.slot(*feature).map_or(0.0, |slot| column[slot]);
-        }
-        for (slot, (feature, _)) in self.slots.iter().enumerate() {
-            view.design.push((*feature, column[slot] / self.slot_variance(slot)));
+        for ((feature, scale), column) in self.scales().zip(&column) {
+            view.design.push((feature, column.map(|covariance| covariance * scale)));
         }
         view
     }
@@ -153,27 +195,17 @@ impl Rep {
     pub(super) fn apply(&mut self, update: &RepUpdate) {
         self.prepare(&update.features, update.at);
         let lag = (self.at.since(update.at).0.max(0)) as f64 / DAY_MS;
-        for (pace, days) in PACES.into_iter().enumerate() {
-            let mut column = vec![0.0; self.slots.len()];
-            let (mut offset, mut variance, mut noise) = (0.0, 0.0, 0.0);
-            for (feature, group) in &update.features {
-                match self.slot(*feature) {
-                    Some(slot) => {
-                        offset += self.beliefs[pace].mean[slot];
-                        self.beliefs[pace].add_column(slot, 1.0, &mut column);
-                    }
-                    None => noise += self.variances[usize::from(*group)],
-                }
-            }
-            for (feature, _) in &update.features {
-                variance += self.slot(*feature).map_or(0.0, |slot| column[slot]);
-            }
+        let Sums { offset, column, variance } = self.sums(&update.features);
+        let without = update.features.iter().filter(|(feature, _)| self.slot(*feature).is_none());
+        let noise: f64 = without.map(|(_, group)| self.variances[usize::from(*group)]).sum();
+        let gain: Paces = std::array::from_fn(|pace| {
             // An older observation counts for as much as is left of its time.
-            let fresh = update.precision * libm::exp(-2.0 * lag / days);
-            let precision = bounded(fresh / (1.0 + fresh * noise), variance);
-            let gain = precision / (1.0 + precision * variance);
-            self.beliefs[pace].absorb(&column, gain, gain * (update.response - offset));
-        }
+            let fresh = update.precision * libm::exp(-2.0 * lag / PACES[pace]);
+            let precision = bounded(fresh / (1.0 + fresh * noise), variance[pace]);
+            precision / (1.0 + precision * variance[pace])
+        });
+        let shift = std::array::from_fn(|pace| gain[pace] * (update.response - offset[pace]));
+        self.belief.absorb(&column[..self.slots.len()], gain, shift);
     }
 
     /// Other variances by group: as if the beliefs had begun under them.
@@ -181,28 +213,30 @@ impl Rep {
         for slot in 0..self.slots.len() {
             let group = usize::from(self.slots[slot].1);
             let precision = 1.0 / variances[group] - 1.0 / self.variances[group];
-            for belief in &mut self.beliefs {
-                let mut column = vec![0.0; belief.len()];
-                belief.add_column(slot, 1.0, &mut column);
-                let gain = precision / (1.0 + precision * column[slot]).max(1e-3);
-                let shift = -gain * belief.mean[slot];
-                belief.absorb(&column, gain, shift);
-            }
+            let mut column = vec![[0.0; PACE_COUNT]; self.slots.len()];
+            self.belief.add_column(slot, 1.0, &mut column);
+            let gain = column[slot].map(|own| precision / (1.0 + precision * own).max(1e-3));
+            let mean = self.belief.mean[slot];
+            let shift = std::array::from_fn(|pace| -gain[pace] * mean[pace]);
+            self.belief.absorb(&column, gain, shift);
         }
         self.variances = *variances;
     }
 
     /// The mean deviations from the shared effects, by slot.
-    pub(super) fn deviations(&self, pace: usize, shared: &[f64]) -> Vec<f64> {
-        let belief = &self.beliefs[pace];
-        let mut sum = belief.mean.clone();
-        for (slot, (feature, _)) in self.slots.iter().enumerate() {
-            let effect = shared.get(*feature as usize).copied().unwrap_or(0.0);
-            belief.add_column(slot, effect / self.slot_variance(slot), &mut sum);
-            sum[slot] -= effect;
+    pub(super) fn deviations(&self, shared: &[[f64; 1]]) -> Vec<Paces> {
+        let mut sum = self.belief.mean.clone();
+        for (slot, (feature, scale)) in self.scales().enumerate() {
+            let effect = shared.get(feature as usize).map_or(0.0, |effect| effect[0]);
+            self.belief.add_column(slot, effect * scale, &mut sum);
+            sum[slot].iter_mut().for_each(|sum| *sum -= effect);
         }
         sum
     }
+}
+
+fn plus(sum: &mut Paces, more: &Paces) {
+    sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
 }
 
 /// A precision that may be negative, but never takes back more than there is.
@@ -251,7 +285,24 @@ impl RepBlock {
         RepBlock { base, pending, now: Arc::new(now), deals, fit }
     }
 
-    pub(super) fn apply(&mut self, update: RepUpdate, shared: &[f64]) {
+    /// Heap and own size.
+    pub(super) fn bytes(&self) -> usize {
+        let now = &*self.now;
+        let belief = (now.belief.mean.capacity() + now.belief.cov.capacity()) * size_of::<Paces>();
+        let lists = now.slots.capacity() * size_of::<(u32, u8)>() + now.places.capacity();
+        let update = |update: &RepUpdate| update.features.capacity() * size_of::<(u32, u8)>();
+        let pending = self.pending.capacity() * size_of::<RepUpdate>();
+        size_of::<RepBlock>()
+            + size_of::<Rep>()
+            + belief
+            + lists
+            + now.centre.capacity() * size_of::<f64>()
+            + pending
+            + self.pending.iter().map(update).sum::<usize>()
+            + self.base.bytes()
+    }
+
+    pub(super) fn apply(&mut self, update: RepUpdate, shared: &[[f64; 1]]) {
         Arc::make_mut(&mut self.now).apply(&update);
         self.pending.push(update);
         if self.pending.len() >= PENDING_MAX {
@@ -260,7 +311,7 @@ impl RepBlock {
     }
 
     /// Takes over other variances if they differ enough to matter; this writes the numbers whole.
-    pub(super) fn follow(&mut self, variances: &[f64; GROUPS_MAX], shared: &[f64]) {
+    pub(super) fn follow(&mut self, variances: &[f64; GROUPS_MAX], shared: &[[f64; 1]]) {
         let far = |(own, other): (&f64, &f64)| (own / other).max(other / own) > VARIANCE_SLACK;
         if self.now.variances.iter().zip(variances).any(far) {
             Arc::make_mut(&mut self.now).reprior(variances);
@@ -268,9 +319,10 @@ impl RepBlock {
         }
     }
 
-    fn rebase(&mut self, shared: &[f64]) {
+    fn rebase(&mut self, shared: &[[f64; 1]]) {
         let now = Arc::make_mut(&mut self.now);
-        let effect = |(feature, _): &(u32, u8)| shared.get(*feature as usize).copied();
+        let effect =
+            |(feature, _): &(u32, u8)| shared.get(*feature as usize).map(|effect| effect[0]);
         now.centre = now.slots.iter().map(|slot| effect(slot).unwrap_or(0.0)).collect();
         self.base = Arc::new(rep_base(now));
         self.pending.clear();

@@ -26,9 +26,12 @@ const PSEUDO_EFFECTS: f64 = 4.0;
 /// Deals between two re-fits.
 const REFIT_DEALS: u64 = 50;
 /// Time constants of the shared effects, in days: all, the others.
-const SHARED_DAYS: [f64; 2] = [500.0, 2000.0];
+const SHARED_DAYS: [f64; 2] = [10_000.0, 4000.0];
 /// What is left of a model's record after each deal.
 const RECORD_KEEP: f64 = 0.998;
+/// What is left of the evidence that reps differ: predictions made before the variances were fitted are
+/// forgotten with it.
+const FACTOR_KEEP: f64 = 0.999;
 const STEP: Span = Span::from_days(1);
 const DAY_MS: f64 = 86_400_000.0;
 
@@ -47,7 +50,7 @@ pub(super) struct SharedUpdate {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Effects {
     pub(super) at: Timestamp,
-    pub(super) belief: Gaussian,
+    pub(super) belief: Gaussian<1>,
 }
 
 /// The shared block.
@@ -99,14 +102,14 @@ impl Effects {
     fn forget(&mut self, features: &Features, elapsed: Span) {
         let days = elapsed.0 as f64 / DAY_MS;
         let kept = SHARED_DAYS.map(|constant| libm::exp(-days / constant));
-        let (mut keep, mut prior) = ([0.0; FEATURES_MAX], [0.0; FEATURES_MAX]);
+        let (mut keep, mut prior) = ([[0.0]; FEATURES_MAX], [0.0; FEATURES_MAX]);
         for number in 0..self.belief.len() {
             let group = features.group(number as u32);
-            keep[number] = kept[usize::from(group != GROUP_ALL)];
+            keep[number] = [kept[usize::from(group != GROUP_ALL)]];
             prior[number] = prior_variance(group);
             // The base rate has no value that it returns to.
             if number as u32 != ALL {
-                self.belief.mean[number] *= keep[number];
+                self.belief.mean[number][0] *= keep[number][0];
             }
         }
         let known = self.belief.len();
@@ -114,28 +117,36 @@ impl Effects {
     }
 
     /// Covariances of the effects with a combination of them.
-    pub(super) fn column(&self, design: &[(u32, f64)]) -> Vec<f64> {
-        let mut column = vec![0.0; self.belief.len()];
+    pub(super) fn column(&self, design: &[(u32, f64)]) -> Vec<[f64; 1]> {
+        let mut column = vec![[0.0]; self.belief.len()];
         for (feature, factor) in design {
             self.belief.add_column(*feature as usize, *factor, &mut column);
         }
         column
     }
 
+    /// The mean of one effect.
+    pub(super) fn effect(&self, feature: u32) -> f64 {
+        self.belief.mean[feature as usize][0]
+    }
+
     pub(super) fn mean(&self, design: &[(u32, f64)]) -> f64 {
-        design.iter().map(|(feature, factor)| self.belief.mean[*feature as usize] * factor).sum()
+        design.iter().map(|(feature, factor)| self.effect(*feature) * factor).sum()
     }
 
     /// Takes in one observation; the same in life and at restore.
     pub(super) fn apply(&mut self, features: &Features, update: &SharedUpdate) {
         self.prepare(features, update.dimension, update.at);
         let column = self.column(&update.design);
-        let variance: f64 =
-            update.design.iter().map(|(feature, factor)| column[*feature as usize] * factor).sum();
+        let variance: f64 = update
+            .design
+            .iter()
+            .map(|(feature, factor)| column[*feature as usize][0] * factor)
+            .sum();
         let precision = bounded(update.precision, variance);
         let gain = precision / (1.0 + precision * variance);
         let shift = gain * (update.response - self.mean(&update.design));
-        self.belief.absorb(&column, gain, shift);
+        self.belief.absorb(&column, [gain], [shift]);
     }
 }
 
@@ -193,6 +204,17 @@ impl SharedBlock {
         SharedBlock { features, base, pending, now: Arc::new(now), head }
     }
 
+    /// Heap and own size, the dictionary apart.
+    pub(super) fn bytes(&self) -> usize {
+        let belief = (self.now.belief.mean.capacity() + self.now.belief.cov.capacity()) * 8;
+        let update = |update: &SharedUpdate| update.design.capacity() * size_of::<(u32, f64)>();
+        size_of::<SharedBlock>()
+            + belief
+            + self.pending.capacity() * size_of::<SharedUpdate>()
+            + self.pending.iter().map(update).sum::<usize>()
+            + self.base.bytes()
+    }
+
     pub(super) fn apply(&mut self, update: SharedUpdate) {
         Arc::make_mut(&mut self.now).apply(&self.features, &update);
         self.pending.push(update);
@@ -216,7 +238,7 @@ impl SharedBlock {
         let differ: f64 = weights[1..].iter().sum();
         let mixed: f64 = (1..MODELS).map(|k| weights[k] / differ * libm::exp(chances[k])).sum();
         let head = &mut self.head;
-        head.factor += libm::log(mixed) - chances[0];
+        head.factor = head.factor * FACTOR_KEEP + libm::log(mixed) - chances[0];
         for (record, chance) in head.record.iter_mut().zip(chances) {
             *record = *record * RECORD_KEEP + chance;
         }
