@@ -16,7 +16,7 @@ pub struct Rival {
 /// The price of being given twice the fair share, in P(win): where reps are known to differ, and what is
 /// added where they are not.
 const LOAD_PRICE: f64 = 0.002;
-const DOUBT_PRICE: f64 = 0.02;
+const DOUBT_PRICE: f64 = 0.015;
 /// Leads that an excess is measured against at least.
 const LOAD_FLOOR: f64 = 4.0;
 /// The price of a cap that is full before its time. So a place is kept for the leads that are worth more
@@ -29,7 +29,7 @@ const CAP_PRICE: f64 = 0.3;
 /// differ, load is fair; where nobody is known, the unknown are tried. The less the deals show that reps
 /// differ at all, the dearer is an uneven load.
 pub fn scores(rivals: &[Rival], evidence: &Evidence) -> Vec<f64> {
-    let doubt = 1.0 / (1.0 + libm::exp(evidence.factor.clamp(-50.0, 50.0)));
+    let doubt = 1.0 / (1.0 + libm::exp((2.0 * evidence.factor - 1.0).clamp(-50.0, 50.0)));
     let price = LOAD_PRICE + DOUBT_PRICE * doubt;
     rivals.iter().map(|rival| score(rival, price)).collect()
 }

@@ -19,7 +19,7 @@ use crate::domain::time::Timestamp;
 
 /// What the first number of each part says: the kind of block, and the version of its layout.
 const EMPTY: f64 = 0.0;
-const SHARED: f64 = 101.0;
+const SHARED: f64 = 102.0;
 const REP: f64 = 202.0;
 
 /// Texts and numbers, in an order that only this module knows.
@@ -115,7 +115,7 @@ fn rep_head(rep: &RepBlock) -> Part {
 fn shared_head(shared: &SharedBlock) -> Part {
     let head = &shared.head;
     let mut numbers = vec![SHARED, head.deals as f64, head.fresh as f64];
-    numbers.extend([head.first_at.0 as f64, head.last_at.0 as f64, head.factor]);
+    numbers.extend([head.first_at.0 as f64, head.last_at.0 as f64, head.factor, head.level]);
     numbers.extend(head.variances);
     numbers.extend(head.fit.strength);
     numbers.extend(head.fit.power);
@@ -177,6 +177,7 @@ fn restore_shared(image: &Image, mut head: Reader) -> Option<SharedBlock> {
         first_at: head.time()?,
         last_at: head.time()?,
         factor: head.number()?,
+        level: head.number()?,
         variances: head.array()?,
         fit: Fit { strength: head.array()?, power: head.array()? },
         record: head.array::<MODELS>()?,

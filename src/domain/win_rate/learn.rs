@@ -62,6 +62,8 @@ fn take_in(shared: &mut SharedBlock, rep: &mut RepBlock, deal: &Deal) -> Observa
     let site = logistic::site(mean, variance, deal.won);
     shared.note(&moments.map(|(mean, variance)| logistic::log_chance(mean, variance, deal.won)));
 
+    shared.note_level(logistic::clamp(mean) - shared.now.effect(AGE_FIRST + age as u32));
+
     let update = RepUpdate {
         features: levels.clone(),
         at,

@@ -123,14 +123,15 @@ impl<'a> Query<'a> {
         query
     }
 
-    /// A lead's deal will close at some age; which, nobody knows, so the chance is averaged over the
-    /// ages seen. Late closes have had less time to be seen and count for more.
+    /// A lead's deal will close at some age; which, nobody knows. Won deals close later than lost ones,
+    /// whoever has them: so what the ages add to the logit is the same for all leads, and is what makes
+    /// the average deal's chance right over the ages seen. Late closes have had less time to be seen and
+    /// count for more.
     fn average_ages(&mut self, shared: &SharedBlock) {
         let day = Span::from_days(1).0 as f64;
         let seen_days = shared.head.last_at.since(shared.head.first_at).0 as f64 / day;
         let effect = |number: u32| shared.now.effect(number);
-        let base: f64 = self.levels.iter().map(|(number, _)| effect(*number)).sum();
-        let base = clamp(base);
+        let base = clamp(shared.head.level);
         let mut shares = [0.0; AGE_BUCKETS];
         for (bucket, share) in shares.iter_mut().enumerate() {
             let open = 1.0 - age_from_days(bucket) as f64 / seen_days.max(1.0);

@@ -19,16 +19,20 @@ const BASE_LOGIT: f64 = -1.386_294_361_119_890_6;
 /// Variances of the shared effects: all, tenure, age, any dimension.
 const SHARED_VARIANCES: [f64; 4] = [1.0, 0.1, 0.5, 0.15];
 /// Starting variances of a rep's own effects: all, any dimension, the pair.
-const REP_ALL: f64 = 0.06;
-const REP_LEVEL: f64 = 0.02;
+const REP_ALL: f64 = 0.05;
+const REP_LEVEL: f64 = 0.015;
 /// The starting values count as so many effects in the re-fit.
 const PSEUDO_EFFECTS: f64 = 4.0;
+/// And as so many in the fit of their common scale.
+const PSEUDO_SCALE: f64 = 8.0;
 /// Deals between two re-fits.
 const REFIT_DEALS: u64 = 50;
 /// Time constants of the shared effects, in days: all, the others.
 const SHARED_DAYS: [f64; 2] = [10_000.0, 4000.0];
 /// What is left of a model's record after each deal.
 const RECORD_KEEP: f64 = 0.998;
+/// What is left of the average deal after each.
+const LEVEL_KEEP: f64 = 0.998;
 /// What is left of the evidence that reps differ: predictions made before the variances were fitted are
 /// forgotten with it.
 const FACTOR_KEEP: f64 = 0.999;
@@ -80,6 +84,8 @@ pub(super) struct Head {
     pub(super) record: [f64; MODELS],
     /// Log Bayes factor of "reps differ" against "they do not".
     pub(super) factor: f64,
+    /// The logit of the average deal, its age at close apart.
+    pub(super) level: f64,
     /// Deals by age at close.
     pub(super) ages: [f64; AGE_BUCKETS],
 }
@@ -186,6 +192,7 @@ impl SharedBlock {
                 fit: Fit::default(),
                 record: [0.0; MODELS],
                 factor: 0.0,
+                level: BASE_LOGIT,
                 ages: [0.0; AGE_BUCKETS],
             },
         }
@@ -247,6 +254,13 @@ impl SharedBlock {
         head.record.iter_mut().for_each(|record| *record = (*record - best).max(-20.0));
     }
 
+    /// Notes the logit of a deal, its age at close apart.
+    pub(super) fn note_level(&mut self, logit: f64) {
+        // The first deals count in full.
+        let keep = LEVEL_KEEP.min(1.0 - 1.0 / (self.head.deals as f64 + 1.0));
+        self.head.level = keep * self.head.level + (1.0 - keep) * logit;
+    }
+
     /// Re-fits the variances between reps to what has been seen (MacKay's fixed point), now and then.
     pub(super) fn refit(&mut self) {
         self.head.fresh += 1;
@@ -255,9 +269,15 @@ impl SharedBlock {
         }
         self.head.fresh = 0;
         let start = start_variances();
+        let fit = &self.head.fit;
+        let strength = fit.strength.map(|strength| strength.max(0.0));
+        let power = fit.power.map(|power| power.max(0.0));
+        // How much reps differ in all, in units of the start, is known long before the groups are.
+        let units: f64 = power.iter().zip(&start).map(|(power, start)| power / start).sum();
+        let scale = (units + PSEUDO_SCALE) / (strength.iter().sum::<f64>() + PSEUDO_SCALE);
         for (group, variance) in self.head.variances.iter_mut().enumerate() {
-            let power = self.head.fit.power[group].max(0.0) + PSEUDO_EFFECTS * start[group];
-            let strength = self.head.fit.strength[group].max(0.0) + PSEUDO_EFFECTS;
+            let power = power[group] + PSEUDO_EFFECTS * scale * start[group];
+            let strength = strength[group] + PSEUDO_EFFECTS;
             *variance = (power / strength).clamp(1e-4, 1.0);
         }
     }
