@@ -230,7 +230,7 @@ impl Chooser<'_, '_> {
                 Some(win_rate::Rival { estimate: one.estimate?, fair, given, ahead })
             })
             .collect();
-        let scores = win_rate::scores(&rivals, &evidence);
+        let scores = win_rate::scores(&rivals, evidence);
         let over = |one: &Looked| {
             let (fair, given) = standing(one);
             policy.max_share > 0.0 && given >= policy.max_share * fair + 1.0

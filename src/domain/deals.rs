@@ -39,6 +39,8 @@ fn change<T>(
     let mut shared = draft.learned(&shared_id).cloned().unwrap_or_default();
     let mut own = draft.learned(rep_id).cloned().unwrap_or_default();
     let result = with(&mut shared, &mut own);
+    // Broken, it would spoil every later decision and be written as if it were right.
+    assert!(shared.is_sound() && own.is_sound(), "learned numbers are finite");
     draft.set_learned(&shared_id, shared);
     draft.set_learned(rep_id, own);
     result

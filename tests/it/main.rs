@@ -6,6 +6,7 @@ mod fuzz;
 #[cfg(feature = "edge")]
 mod ingest;
 mod malformed;
+mod outcomes;
 mod properties;
 #[cfg(feature = "registry")]
 mod registry;

@@ -93,6 +93,13 @@ impl<const N: usize> Gaussian<N> {
         }
     }
 
+    /// Means are finite, and variances finite and above nothing.
+    pub(super) fn is_sound(&self) -> bool {
+        let sound = |variance: &f64| variance.is_finite() && *variance > 0.0;
+        self.mean.as_flattened().iter().all(|mean| mean.is_finite())
+            && (0..self.len()).all(|i| self.variance(i).iter().all(sound))
+    }
+
     fn floor(&mut self, at: usize) {
         self.cov[at].iter_mut().for_each(|variance| *variance = variance.max(VARIANCE_MIN));
     }

@@ -68,6 +68,15 @@ impl Block {
         }
     }
 
+    /// No number is out of bounds: all finite, all variances above nothing. Always so.
+    pub fn is_sound(&self) -> bool {
+        match &self.kind {
+            Kind::Empty => true,
+            Kind::Shared(shared) => shared.now.belief.is_sound() && shared.head.is_sound(),
+            Kind::Rep(rep) => rep.now.belief.is_sound() && rep.fit.is_sound(),
+        }
+    }
+
     /// Memory that the numbers take, those last written whole and the updates since included.
     pub fn bytes(&self) -> usize {
         let own = match &self.kind {

@@ -266,6 +266,12 @@ pub(super) struct Fit {
     pub(super) power: [f64; GROUPS_MAX],
 }
 
+impl Fit {
+    pub(super) fn is_sound(&self) -> bool {
+        self.strength.iter().chain(&self.power).all(|number| number.is_finite())
+    }
+}
+
 impl RepBlock {
     pub(super) fn new(variances: [f64; GROUPS_MAX], at: Timestamp) -> RepBlock {
         let now = Rep::new(variances, at);

@@ -90,6 +90,16 @@ pub(super) struct Head {
     pub(super) ages: [f64; AGE_BUCKETS],
 }
 
+impl Head {
+    pub(super) fn is_sound(&self) -> bool {
+        let lists = self.record.iter().chain(&self.ages).chain([&self.factor, &self.level]);
+        let positive = |variance: &f64| variance.is_finite() && *variance > 0.0;
+        lists.into_iter().all(|number| number.is_finite())
+            && self.variances.iter().all(positive)
+            && self.fit.is_sound()
+    }
+}
+
 impl Effects {
     /// Gives every known feature an effect and brings the effects to the time of an observation.
     pub(super) fn prepare(&mut self, features: &Features, dimension: usize, at: Timestamp) {

@@ -175,11 +175,53 @@ fn absurd_deals_leave_sane_estimates() {
         let rep = &mut reps[draws.below(3) as usize];
         let observation = learn(&mut shared, rep, &deal);
         check(&predict(Some(&shared), Some(rep), &segment, None));
-        if step % 5 == 0 {
+        for _ in 0..step % 5 / 3 {
             unlearn(&mut shared, rep, &observation);
         }
+        assert!(shared.is_sound() && rep.is_sound(), "step {step}");
     }
     reps.iter().chain([&shared]).for_each(|block| {
         assert!(Block::restore(&block.image()).as_ref() == Some(block));
     });
+}
+
+#[test]
+fn a_restore_in_mid_flight_changes_nothing() {
+    // Days pass between deals, so forgetting and re-fits fall on every place in the run.
+    let mut draws = Draws(31);
+    let (mut one, mut other) =
+        ([Block::default(), Block::default()], [(); 2].map(|()| Block::default()));
+    for step in 0..260_i64 {
+        let segment = some_segment(&mut draws);
+        let deal = Deal {
+            segment: &segment,
+            won: draws.below(4) == 0,
+            closed_at: Timestamp(1_700_000_000_000 + step * DAY * 3 / 2),
+            age: Some(Span(draws.below(60) as i64 * DAY)),
+            tenure: None,
+        };
+        let [shared, rep] = &mut one;
+        let observation = learn(shared, rep, &deal);
+        let [shared, rep] = &mut other;
+        assert_eq!(learn(shared, rep, &deal), observation);
+        if step % 17 == 0 {
+            let [shared, rep] = &mut one;
+            unlearn(shared, rep, &observation);
+            let [shared, rep] = &mut other;
+            unlearn(shared, rep, &observation);
+        }
+        other = other.map(|block| Block::restore(&block.image()).unwrap());
+        assert!(one == other, "step {step}");
+    }
+}
+
+#[test]
+fn numbers_out_of_bounds_are_seen() {
+    let (shared, reps) = team(100, 5);
+    assert!(shared.is_sound() && reps[0].is_sound() && Block::default().is_sound());
+    let mut broken = shared.clone();
+    if let Kind::Shared(shared) = &mut broken.kind {
+        shared.head.factor = f64::NAN;
+    }
+    assert!(!broken.is_sound());
 }
