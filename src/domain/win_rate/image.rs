@@ -86,6 +86,7 @@ pub(super) fn rep_base(rep: &Rep) -> Part {
     numbers.extend(&rep.centre);
     numbers.extend(rep.belief.mean.as_flattened());
     numbers.extend(rep.belief.cov.as_flattened());
+    numbers.shrink_to_fit();
     Part { texts: Vec::new(), numbers }
 }
 

@@ -20,7 +20,7 @@ pub(super) const PACES: [f64; PACE_COUNT] = [3000.0, 400.0];
 pub(super) const PACE_COUNT: usize = 2;
 
 /// Effects of its own that a rep can have; further levels are as for the average rep.
-pub(super) const SLOTS_MAX: usize = 48;
+pub(super) const SLOTS_MAX: usize = 46;
 /// The numbers are written whole after so many updates.
 pub(super) const PENDING_MAX: usize = 64;
 /// Variances are taken over when one differs by more than this factor.
@@ -330,6 +330,8 @@ impl RepBlock {
         let effect =
             |(feature, _): &(u32, u8)| shared.get(*feature as usize).map(|effect| effect[0]);
         now.centre = now.slots.iter().map(|slot| effect(slot).unwrap_or(0.0)).collect();
+        now.belief.mean.shrink_to_fit();
+        now.belief.cov.shrink_to_fit();
         self.base = Arc::new(rep_base(now));
         self.pending.clear();
     }
