@@ -44,8 +44,11 @@ fn storm(leads: u64, rate: u64) {
     let running = Running::start(&company);
     let opens_at = company.opens_in(Duration::from_secs(75) + Duration::from_micros(leads * 300));
     company.policy(opens_at, "1");
+    // Between topics, what is published first need not arrive first.
+    std::thread::sleep(Duration::from_secs(1));
     company.fill(leads);
     running.until(|seen| seen.assigned >= leads, "all leads are assigned");
+    company.is_understood();
     println!("  filled; the calendar opens in {:?}", company.until(opens_at));
 
     let quiet = running.watch(&company, rate, QUIET);
@@ -71,8 +74,11 @@ fn calendar(leads: u64, rate: u64) {
     let running = Running::start(&company);
     let opens_at = company.opens_in(Duration::from_secs(24 * 3_600));
     company.policy(opens_at, "1");
+    // Between topics, what is published first need not arrive first.
+    std::thread::sleep(Duration::from_secs(1));
     company.fill(leads);
     running.until(|seen| seen.assigned >= leads, "all leads are assigned");
+    company.is_understood();
 
     let quiet = running.watch(&company, rate, QUIET);
     let before = running.seen();

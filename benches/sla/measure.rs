@@ -35,8 +35,14 @@ impl Waits {
 }
 
 /// How late steps fired, in milliseconds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Lateness(Vec<i64>);
+
+impl fmt::Debug for Lateness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl Lateness {
     pub(crate) fn add(&mut self, late_ms: i64) {

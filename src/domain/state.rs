@@ -89,6 +89,15 @@ impl State {
             let due_at = domain.index.next_expiry();
             self.moves.push(TimerMove { key: key.clone(), due_at });
         }
+        if let Input::Timer { key, due_at } = &envelope.input
+            && key.kind == TimerKind::Sweep
+            && let Some(domain) = self.domains.get(&domain)
+            && let Some(Entity::Sweep(sweep)) = domain.get(Kind::Sweep, &key.id)
+            && sweep.next_at == *due_at
+        {
+            // The next slice is due at the instant of this one: no change, and yet the timer is gone.
+            self.moves.push(TimerMove { key: key.clone(), due_at: Some(*due_at) });
+        }
         said
     }
 

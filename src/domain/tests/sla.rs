@@ -111,3 +111,21 @@ fn a_locked_lead_is_escalated_instead_of_reassigned() {
     assert_eq!(actions, [Remind, Escalate, Escalate]);
     assert_eq!(world.owner("L1"), "ann");
 }
+
+#[test]
+fn an_absence_moves_all_leads_of_a_rep_however_many_at_one_instant() {
+    use crate::domain::input::Away;
+    use crate::domain::timer::TimerKind;
+    let mut world = World::with_company();
+    for number in 0..1_000 {
+        world.lead(&format!("L{number}"), "NY");
+    }
+    let mut eve = super::world::rep(true);
+    eve.away = vec![Away { from_at: START, to_at: START + Span::from_secs(3_600) }];
+    world.rep("eve", eve);
+    world.advance(Span::ZERO);
+    let timers = world.timers().iter().filter(|(key, _)| key.kind == TimerKind::Sla);
+    let due: Vec<i64> = timers.map(|(_, due_at)| due_at.since(START).0 / 1_000).collect();
+    assert_eq!(due, vec![3_750; 1_000]);
+    assert!(world.timers().keys().all(|key| key.kind != TimerKind::Sweep), "the walk is over");
+}
