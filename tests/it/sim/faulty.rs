@@ -24,13 +24,72 @@ pub(super) enum Fault {
     Abort,
     /// The process sleeps before the call, for long, while the world goes on.
     Sleep,
+    /// Somebody has initialised a producer of the same name before the call.
+    Fence,
+    /// The group shares out its partitions anew before the call.
+    Rebalance,
+    /// The group has put this member out before the call.
+    Kick,
 }
 
+impl Fault {
+    pub(super) const ALL: [Fault; 9] = [
+        Fault::CrashBefore,
+        Fault::CrashAfter,
+        Fault::ReplyLost,
+        Fault::RequestLost,
+        Fault::Abort,
+        Fault::Sleep,
+        Fault::Fence,
+        Fault::Rebalance,
+        Fault::Kick,
+    ];
+
+    /// Whether this can happen at a step: only the end of a call to a transaction may stay unknown.
+    pub(super) fn is_possible_at(self, label: &str) -> bool {
+        match self {
+            Fault::ReplyLost | Fault::RequestLost => TRANSACTION.contains(&label),
+            Fault::Abort => REFUSED.contains(&label),
+            _ => true,
+        }
+    }
+}
+
+/// Every step of the loop that the log sees.
+pub(super) const LABELS: [&str; 17] = [
+    "poll",
+    "pause",
+    "resume",
+    "seek",
+    "ends",
+    "offsets_at",
+    "committed",
+    "restore",
+    "state_end",
+    "owns",
+    "begin",
+    "send",
+    "send_offsets",
+    "commit",
+    "abort",
+    "recreate",
+    "leave",
+];
 /// Steps whose outcome may stay unknown, or that may be refused: those of a transaction.
 const TRANSACTION: [&str; 6] = ["begin", "send", "send_offsets", "commit", "abort", "recreate"];
 /// Steps that may be refused, to be tried again.
-const REFUSED: [&str; 8] =
-    ["begin", "send", "send_offsets", "commit", "poll", "seek", "committed", "restore"];
+const REFUSED: [&str; 10] = [
+    "begin",
+    "send",
+    "send_offsets",
+    "commit",
+    "poll",
+    "seek",
+    "committed",
+    "restore",
+    "pause",
+    "resume",
+];
 
 pub(super) struct Faulty {
     log: EmbeddedLog,
@@ -58,11 +117,6 @@ impl Faulty {
             return Err(Failure::Fatal("crashed".to_owned()));
         }
         let fault = self.world.draw(self.slot, label);
-        let fault = fault.filter(|fault| match fault {
-            Fault::ReplyLost | Fault::RequestLost => TRANSACTION.contains(&label),
-            Fault::Abort => REFUSED.contains(&label),
-            _ => true,
-        });
         match fault {
             Some(Fault::CrashBefore) => {
                 self.dead = true;
@@ -71,6 +125,11 @@ impl Faulty {
             Some(Fault::Abort) => return Err(Failure::Abort("refused".to_owned())),
             Some(Fault::RequestLost) => return Err(Failure::Unknown("no answer".to_owned())),
             Some(Fault::Sleep) => World::sleep(&self.world, self.slot),
+            Some(Fault::Fence) => {
+                EmbeddedLog::new(&self.world.cluster, &World::name(self.slot)).recreate()?;
+            }
+            Some(Fault::Rebalance) => self.world.cluster.rebalance(),
+            Some(Fault::Kick) => self.world.cluster.kick(self.log.member()),
             _ => {}
         }
         let answer = act(&mut self.log);

@@ -2,42 +2,57 @@
 //! and compaction, in one thread and from one seed.
 //!
 //! `LEAD_ROUTER_SIM_SEEDS=N` runs N seeds, `LEAD_ROUTER_SIM_SEED=x` that one, and with
-//! `LEAD_ROUTER_SIM_STORY=1` a failing seed tells what happened in it.
+//! `LEAD_ROUTER_SIM_STORY=1` a failing seed tells what happened in it. Besides chance, `steps` lets everything
+//! that can happen happen at every labelled step, and `ladder` does so all along a story of SLAs.
 
 mod check;
 mod faulty;
+mod ladder;
 mod random;
+mod steps;
 mod workload;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
 use lead_router::engine::worker::Planted;
 
-use world::World;
+use world::{Plan, World};
 
 const SEEDS: u64 = 300;
 /// Seeds within which each planted bug must have been found.
 const SEEDS_FOR_BUGS: u64 = 300;
 
-/// What one seed comes to: everything that is wrong, with the story.
+/// What one seed comes to.
 fn run(seed: u64, planted: Option<Planted>) -> Result<u64, String> {
-    let world = World::new(seed, planted);
-    let lived = catch_unwind(AssertUnwindSafe(|| World::live(&world)));
+    let world = World::new(seed, planted, Plan::Weather);
+    judged(&world, World::live, check::check)?;
+    Ok(world.crashes.get())
+}
+
+/// Lets a world live and looks at it then: everything that is wrong, with the story.
+fn judged(
+    world: &Rc<World>,
+    live: impl FnOnce(&Rc<World>),
+    check: impl FnOnce(&World) -> Vec<String>,
+) -> Result<(), String> {
+    let lived = catch_unwind(AssertUnwindSafe(|| live(world)));
     let mut wrong = match lived {
-        Ok(()) => check::check(&world),
+        Ok(()) => check(world),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
             vec![text.unwrap_or_else(|| "a panic".to_owned())]
         }
     };
+    world.end();
     if wrong.is_empty() {
-        return Ok(world.crashes.get());
+        return Ok(());
     }
     wrong.truncate(12);
     let about = std::env::var("LEAD_ROUTER_SIM_ABOUT");
-    wrong.extend(about.map(|word| check::records_about(&world, &word)));
+    wrong.extend(about.map(|word| check::records_about(world, &word)));
     Err(format!("{}\n{}", world.story(), wrong.join("\n")))
 }
 

@@ -51,6 +51,15 @@ impl Workload {
         }
     }
 
+    /// Very much at once of what causes little.
+    pub(super) fn burst(&mut self, cluster: &Cluster, count: usize, now: Timestamp) {
+        for _ in 0..count {
+            let value = json!({ "event_id": self.event_id(), "lead_id": "nobody", "kind": "CALL",
+                "occurred_at": now.0 });
+            send(cluster, "lead-activity", DOMAINS[0], &value, now);
+        }
+    }
+
     fn some_lead(&self, random: &mut Random) -> String {
         // The newest are the likeliest to be spoken of; some were never heard of.
         format!("L{}", self.leads.saturating_sub(random.below(12)))

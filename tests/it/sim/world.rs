@@ -2,6 +2,7 @@
 //! goes wrong.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -19,8 +20,8 @@ use super::random::Random;
 use super::workload::Workload;
 
 /// 2026-01-05T09:00:00Z, a Monday.
-const START: i64 = 1_767_603_600_000;
-const WORKERS: usize = 2;
+pub(super) const START: i64 = 1_767_603_600_000;
+pub(super) const WORKERS: usize = 2;
 /// Each worker may have a twin: a second process with the same name, started by mistake.
 const SLOTS: usize = 2 * WORKERS;
 /// Rounds with faults.
@@ -48,7 +49,25 @@ struct Weather {
     lost: u64,
     abort: u64,
     sleep: u64,
+    /// Fences, rebalances, members put out.
+    group: u64,
 }
+
+const FAIR: Weather = Weather { crash: 0, lost: 0, abort: 0, sleep: 0, group: 0 };
+
+/// Where things go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// Anywhere, as the seed has it.
+    Weather,
+    /// Nowhere.
+    Fair,
+    /// Once: at this occurrence of a label.
+    At { label: &'static str, nth: u64, fault: Fault },
+}
+
+/// Records of a burst: more than a lane takes, so that parts are paused and resumed.
+const BURST: usize = 2_100;
 
 pub(super) struct World {
     pub(super) cluster: Cluster,
@@ -62,10 +81,19 @@ pub(super) struct World {
     /// The last steps, for the story of a seed that failed.
     story: RefCell<Vec<String>>,
     pub(super) crashes: Cell<u64>,
+    plan: Plan,
+    /// How often each label came.
+    pub(super) came: RefCell<BTreeMap<&'static str, u64>>,
+    /// The plan's fault has happened.
+    pub(super) struck: Cell<bool>,
+    /// Nothing goes wrong any more: the end, in which all must come to rest.
+    over: Cell<bool>,
+    /// The round in which very much comes at once.
+    burst_at: Option<u64>,
 }
 
 impl World {
-    pub(super) fn new(seed: u64, planted: Option<Planted>) -> Rc<World> {
+    pub(super) fn new(seed: u64, planted: Option<Planted>, plan: Plan) -> Rc<World> {
         let mut random = Random::new(seed);
         let now = Arc::new(AtomicI64::new(START));
         let clock = now.clone();
@@ -76,9 +104,11 @@ impl World {
             ..Options::default()
         };
         let cluster = Cluster::new(options, move || Timestamp(clock.load(Ordering::Relaxed)));
+        let burst_at = (seed % 20 == 7).then(|| random.below(ROUGH));
         let settings = Settings {
             partitions: options.partitions,
-            most_records: 1 + random.below(40) as usize,
+            // A burst in small batches would take for ever.
+            most_records: burst_at.map_or(1, |_| 200) + random.below(40) as usize,
             linger: Span::from_millis(random.below(8) as i64),
             start_leads: Some(StartLeads::Earliest),
             planted,
@@ -89,7 +119,9 @@ impl World {
             lost: random.below(6),
             abort: random.below(12),
             sleep: random.below(4),
+            group: random.below(4),
         };
+        let weather = if plan == Plan::Weather { weather } else { FAIR };
         let world = World {
             cluster,
             settings,
@@ -101,6 +133,11 @@ impl World {
             asleep: Cell::new(false),
             story: RefCell::default(),
             crashes: Cell::new(0),
+            plan,
+            came: RefCell::default(),
+            struck: Cell::new(false),
+            over: Cell::new(false),
+            burst_at,
         };
         Rc::new(world)
     }
@@ -109,7 +146,7 @@ impl World {
         Timestamp(self.now.load(Ordering::Relaxed))
     }
 
-    fn pass(&self, millis: i64) {
+    pub(super) fn pass(&self, millis: i64) {
         self.now.fetch_add(millis, Ordering::Relaxed);
     }
 
@@ -125,26 +162,50 @@ impl World {
 
     /// What goes wrong at this step, if anything.
     pub(super) fn draw(&self, slot: usize, label: &'static str) -> Option<Fault> {
-        let Weather { crash, lost, abort, sleep } = self.weather.get();
+        if self.over.get() {
+            return None;
+        }
+        let nth = {
+            let mut came = self.came.borrow_mut();
+            let count = came.entry(label).or_default();
+            *count += 1;
+            *count - 1
+        };
+        let fault = match self.plan {
+            Plan::Weather => self.by_weather(),
+            Plan::At { label: there, nth: then, fault } if there == label && then == nth => {
+                self.struck.set(true);
+                Some(fault)
+            }
+            Plan::Fair | Plan::At { .. } => None,
+        };
+        let fault = fault.filter(|fault| fault.is_possible_at(label));
+        if fault.is_some() || label == "commit" {
+            self.tell(|| format!("worker {slot}: {label} {nth} {fault:?}"));
+        }
+        fault
+    }
+
+    fn by_weather(&self) -> Option<Fault> {
+        let Weather { crash, lost, abort, sleep, group } = self.weather.get();
         let mut random = self.random.borrow_mut();
         let drawn = random.below(1_000);
         let odd = random.chance(500);
         let (crash, lost) = (crash, crash + lost);
         let abort = lost + abort;
-        let fault = match drawn {
+        let sleep = abort + sleep;
+        match drawn {
             drawn if drawn < crash && odd => Some(Fault::CrashBefore),
             drawn if drawn < crash => Some(Fault::CrashAfter),
             drawn if drawn < lost && odd => Some(Fault::ReplyLost),
             drawn if drawn < lost => Some(Fault::RequestLost),
             drawn if drawn < abort => Some(Fault::Abort),
-            drawn if drawn < abort + sleep && !self.asleep.get() => Some(Fault::Sleep),
+            drawn if drawn < sleep => (!self.asleep.get()).then_some(Fault::Sleep),
+            drawn if drawn < sleep + group => {
+                Some(*random.pick(&[Fault::Fence, Fault::Rebalance, Fault::Kick]))
+            }
             _ => None,
-        };
-        drop(random);
-        if fault.is_some() || label == "commit" {
-            self.tell(|| format!("worker {slot}: {label} {fault:?}"));
         }
-        fault
     }
 
     /// A worker stands still in the middle of a step while the others go on: a zombie when it wakes.
@@ -163,9 +224,13 @@ impl World {
         world.asleep.set(false);
     }
 
+    /// The name of the process in a slot: its twin has the same.
+    pub(super) fn name(slot: usize) -> String {
+        format!("worker-{}", slot % WORKERS)
+    }
+
     fn start(world: &Rc<World>, slot: usize) {
-        let name = format!("worker-{}", slot % WORKERS);
-        let log = EmbeddedLog::new(&world.cluster, &name);
+        let log = EmbeddedLog::new(&world.cluster, &World::name(slot));
         let faulty = Faulty::new(log, world.clone(), slot);
         let clock = SimClock(world.now.clone());
         // JSON, so that a story can be read; what is read and written is the same.
@@ -197,9 +262,13 @@ impl World {
                 world.cluster.settle(most);
             }
             90..92 => world.cluster.compact("lead-router.state"),
-            92..94 => {
+            92 => {
                 world.tell(|| "rebalance".to_owned());
                 world.cluster.rebalance();
+            }
+            93 => {
+                let slot = world.random.borrow_mut().below(WORKERS as u64) as usize;
+                World::stop(world, slot);
             }
             94..95 => {
                 let slot = world.random.borrow_mut().below(WORKERS as u64) as usize;
@@ -223,6 +292,16 @@ impl World {
         world.cluster.kick(&member);
     }
 
+    /// A worker ends in good order.
+    fn stop(world: &Rc<World>, slot: usize) {
+        let Ok(mut worker) = world.workers[slot].try_borrow_mut() else { return };
+        if let Some(mut stopping) = worker.take() {
+            world.tell(|| format!("worker {slot} stops"));
+            // Whatever goes wrong in it, the process is gone.
+            let _ = stopping.stop();
+        }
+    }
+
     /// Offsets expire only when nobody is in the group and nothing is under way.
     fn forget_offsets(&self) {
         if (0..SLOTS).all(|slot| self.is_gone(slot)) {
@@ -237,7 +316,7 @@ impl World {
         self.workers[slot].try_borrow().is_ok_and(|worker| worker.is_none())
     }
 
-    fn turn(world: &Rc<World>, slot: usize) {
+    pub(super) fn turn(world: &Rc<World>, slot: usize) {
         if world.workers[slot].borrow().is_none() {
             // A process that died is not back at once.
             if world.random.borrow_mut().chance(500) || world.is_calm() {
@@ -258,21 +337,25 @@ impl World {
     }
 
     fn is_calm(&self) -> bool {
-        let Weather { crash, lost, abort, sleep } = self.weather.get();
-        crash + lost + abort + sleep == 0
+        let Weather { crash, lost, abort, sleep, group } = self.weather.get();
+        crash + lost + abort + sleep + group == 0
     }
 
     /// The whole story: rough weather, then calm, in which everything must come to rest.
     pub(super) fn live(world: &Rc<World>) {
         world.workload.borrow_mut().found(&world.cluster, world.now());
-        for _ in 0..ROUGH {
+        for round in 0..ROUGH {
+            if world.burst_at == Some(round) {
+                world.workload.borrow_mut().burst(&world.cluster, BURST, world.now());
+            }
             World::round(world, None);
         }
-        world.weather.set(Weather { crash: 0, lost: 0, abort: 0, sleep: 0 });
+        world.weather.set(FAIR);
         // Somebody notices what was started twice.
         world.workers[WORKERS..].iter().for_each(|twin| *twin.borrow_mut() = None);
         // A worker that takes few records at a time needs more rounds for them.
-        let rounds = 3 + 60 / world.settings.most_records;
+        let burst = world.burst_at.map_or(0, |_| BURST);
+        let rounds = 3 + (60 + burst) / world.settings.most_records;
         for round in 0..CALM {
             world.pass(1_000);
             for _ in 0..1 + rounds * usize::from(round > CALM / 2) {
@@ -290,7 +373,20 @@ impl World {
                 world.pass(20);
             }
         }
-        // What is open is committed, so that memory can be compared with the log.
+        World::rest(world);
+    }
+
+    /// The group settles, and what is open is committed, so that memory can be compared with the log.
+    pub(super) fn rest(world: &Rc<World>) {
+        world.over.set(true);
+        for _ in 0..12 {
+            world.pass(1_000);
+            for _ in 0..3 {
+                (0..WORKERS).for_each(|slot| World::turn(world, slot));
+                world.cluster.settle(usize::MAX);
+                world.pass(10);
+            }
+        }
         for _ in 0..20 {
             world.pass(10);
             (0..WORKERS).for_each(|slot| World::turn(world, slot));
@@ -299,6 +395,15 @@ impl World {
             world.with_workers(|worker| open |= worker.shards().any(|shard| shard.touched()));
             if !open {
                 return;
+            }
+        }
+    }
+
+    /// Workers hold the world, and the world its workers: one must let go, or each seed stays in memory.
+    pub(super) fn end(&self) {
+        for worker in &self.workers {
+            if let Ok(mut worker) = worker.try_borrow_mut() {
+                *worker = None;
             }
         }
     }
