@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
-"""One recorded input gives the same decisions through `pipe` and through Kafka (clock = "record"): everything but offsets.
+"""One recorded input gives the same decisions through `pipe`, through the log in memory and through Kafka
+(clock = "record"): everything but offsets.
 
   same.py BOOTSTRAP [--leads N] [--seed N]
 """
 
 import argparse
 import json
+import os
+import pathlib
 import random
 import subprocess
+import tempfile
 import time
 
 import wire
-from service import BINARY, Router
+from service import BINARY, ROOT, Router
 from story import fail
 
 START = 1_767_600_000_000
@@ -67,10 +71,25 @@ def recording(leads, rng):
     return sorted(events, key=lambda event: (event[0], ORDER.index(event[1])))
 
 
+def lines_of(events):
+    return "".join(json.dumps({"topic": topic, "key": domain, "timestamp": at, "value": value}) + "\n"
+                   for at, topic, domain, value in events)
+
+
+def through_memory(events):
+    """The project's own test plays a recording through the log in memory, and writes down what it says."""
+    with tempfile.TemporaryDirectory() as folder:
+        recording, decisions = pathlib.Path(folder, "recording"), pathlib.Path(folder, "decisions")
+        recording.write_text(lines_of(events))
+        subprocess.run(["cargo", "test", "--quiet", "--release", "--features", "tls", "--test", "it", "--", "--exact",
+                        "worker::replay::the_record_clock_is_that_of_the_filter"], cwd=ROOT, check=True,
+                       stdout=subprocess.DEVNULL,
+                       env={**os.environ, "LEAD_ROUTER_RECORDING": str(recording), "LEAD_ROUTER_DECISIONS": str(decisions)})
+        return [json.loads(line) for line in decisions.read_text().splitlines()]
+
+
 def through_pipe(events):
-    lines = [json.dumps({"topic": topic, "key": domain, "timestamp": at, "value": value})
-             for at, topic, domain, value in events]
-    done = subprocess.run([BINARY, "pipe"], input="\n".join(lines) + "\n", capture_output=True, text=True, check=True)
+    done = subprocess.run([BINARY, "pipe"], input=lines_of(events), capture_output=True, text=True, check=True)
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     return [answer for answer in answers if "topic" in answer]
 
@@ -120,6 +139,16 @@ def plain(value):
     return value
 
 
+def compare(name, here, there, faults):
+    faults += [f"{name} {event}: only in pipe: {here[event]}" for event in sorted(here.keys() - there.keys())]
+    faults += [f"{name} {event}: not in pipe: {there[event]}" for event in sorted(there.keys() - here.keys())]
+    for event in sorted(here.keys() & there.keys()):
+        fields = here[event].keys() | there[event].keys()
+        differ = [field for field in sorted(fields) if here[event].get(field) != there[event].get(field)]
+        if differ:
+            faults.append(f"{name} {event}: {[(field, here[event].get(field), there[event].get(field)) for field in differ]}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bootstrap")
@@ -127,21 +156,16 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     events = recording(options.leads, random.Random(options.seed))
-    piped = through_pipe(events)
+    piped, remembered = through_pipe(events), through_memory(events)
     assigned, breached, dead, alive = through_kafka(options.bootstrap, events)
     faults = [] if alive else ["the router did not come up again on its own state"]
     if dead != sum(answer["topic"] == "lead-router.dead-letter" for answer in piped):
         faults.append(f"{dead} dead letters on Kafka")
     for topic, records in (("lead-assigned", assigned), ("sla-breached", breached)):
-        here = {answer["value"]["event_id"]: plain(answer["value"]) for answer in piped if answer["topic"] == topic}
-        there = {record["event_id"]: plain(record) for record in records}
-        faults += [f"{topic} {event}: only in pipe: {here[event]}" for event in sorted(here.keys() - there.keys())]
-        faults += [f"{topic} {event}: only on Kafka: {there[event]}" for event in sorted(there.keys() - here.keys())]
-        for event in sorted(here.keys() & there.keys()):
-            fields = here[event].keys() | there[event].keys()
-            differ = [name for name in sorted(fields) if here[event].get(name) != there[event].get(name)]
-            if differ:
-                faults.append(f"{topic} {event}: {[(name, here[event].get(name), there[event].get(name)) for name in differ]}")
+        by_pipe, by_memory = ({answer["value"]["event_id"]: plain(answer["value"]) for answer in answers
+                               if answer["topic"] == topic} for answers in (piped, remembered))
+        compare(f"in memory, {topic}", by_pipe, by_memory, faults)
+        compare(f"on Kafka, {topic}", by_pipe, {record["event_id"]: plain(record) for record in records}, faults)
     print(f"{len(events)} events: {len(assigned)} assignments and {len(breached)} breaches on Kafka")
     fail(faults)
 
