@@ -21,6 +21,9 @@ use super::error;
 use super::settings;
 use super::watchdog::Watchdog;
 
+/// What is left for a commit at least, however long its records took.
+const LEAST: Duration = Duration::from_secs(1);
+
 /// Notes why a record could not be delivered: the transaction's own error does not say.
 #[derive(Clone, Debug, Default)]
 struct Deliveries {
@@ -82,8 +85,8 @@ impl Sink {
     /// Drops the producer and makes one with the same transactional id. Initialising it aborts what the
     /// old one left open and fences every request of it that is still on its way.
     pub(super) fn recreate(&mut self) -> Result<()> {
-        // It waits for a transaction that is being completed, and the broker may take its time-out.
-        let patience = self.timeout * 2;
+        // It waits for a transaction that is being completed; whoever calls tries again, and lives meanwhile.
+        let patience = self.timeout;
         let _guard = self.watchdog.guard("init_transactions", patience);
         self.open = false;
         self.producer = None;
@@ -158,7 +161,8 @@ impl Sink {
         while producer.in_flight_count() > 0 && Instant::now() < deadline {
             std::thread::sleep(Duration::from_micros(100));
         }
-        let answer = producer.commit_transaction(self.timeout);
+        let left = deadline.saturating_duration_since(Instant::now());
+        let answer = producer.commit_transaction(left.max(LEAST));
         match answer {
             Ok(()) => {
                 self.open = false;

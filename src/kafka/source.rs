@@ -25,6 +25,9 @@ use super::settings;
 
 /// After trouble the brokers are asked this often whether they answer.
 const RETRY: Duration = Duration::from_secs(1);
+/// Committed offsets stay unstable for as long as a transaction that wrote some does not end.
+const HANGING: &str =
+    "if it goes on: kafka-transactions.sh find-hanging --topic __consumer_offsets";
 /// The longest sleep: a lost wake-up costs no more than this.
 const PARK: Duration = Duration::from_millis(100);
 
@@ -108,7 +111,7 @@ impl Source {
         if let Some(parts) = self.waiting.take() {
             match self.assign(&parts) {
                 Err(Failure::Abort(why)) => {
-                    tracing::warn!(why, "an assignment waits");
+                    tracing::warn!(why, mend = HANGING, "an assignment waits");
                     self.waiting = Some(parts);
                 }
                 other => other?,
