@@ -21,9 +21,11 @@ use crate::engine::worker::{self, Worker};
 use crate::kafka::topics::{self, Layout};
 use crate::kafka::{KafkaLog, Trouble};
 use crate::runtime::clock::WallClock;
+use crate::runtime::lag;
 use crate::runtime::run::{self as service, Ended, Exit, Seat, Served};
 use crate::runtime::view::{self, Feed, View};
 use crate::telemetry::http::{self, Endpoint, Health};
+use crate::telemetry::lag::Lag;
 use crate::telemetry::logging;
 use crate::telemetry::record::Recorder;
 use crate::telemetry::registry::Metrics;
@@ -69,6 +71,7 @@ pub(super) fn main(args: &Args) -> Exit {
 #[derive(Clone)]
 struct Shared {
     metrics: Arc<Metrics>,
+    lag: Arc<Lag>,
     view: Arc<View>,
     ready: Arc<Readiness>,
     formats: Arc<Formats>,
@@ -100,7 +103,8 @@ fn prepared(settings: &Settings) -> Result<(Layout, Served, Shared), Exit> {
         more: view::router(Arc::clone(&view)),
     };
     let ready = Arc::new(Readiness::new(settings.workers, health));
-    Ok((layout, served, Shared { metrics, view, ready, formats: Arc::new(formats) }))
+    let lag = Arc::new(Lag::new(Arc::clone(&metrics)));
+    Ok((layout, served, Shared { metrics, lag, view, ready, formats: Arc::new(formats) }))
 }
 
 /// Faults end the start; advice is logged.
@@ -127,6 +131,10 @@ fn start(settings: Arc<Settings>, layout: Layout, served: Served, shared: Shared
         tracing::warn!(workers, shards, "more workers than partitions: some will be idle");
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), workers, shards, "starting");
+    let watched = lag::watch(Arc::clone(&settings), layout.clone(), Arc::clone(&shared.lag));
+    if let Err(error) = watched {
+        tracing::warn!(%error, "failed to start a thread: lag is not shown");
+    }
     service::run(workers, served, move |seat| work(&settings, layout.clone(), &shared, &seat))
 }
 
@@ -142,7 +150,7 @@ fn work(
     let engine = engine_settings(settings, &layout);
     let log = KafkaLog::connect(Arc::clone(settings), seat.worker, layout, seat.stop.flag())
         .map_err(|trouble| ended(&trouble))?;
-    let recorder = Recorder::new(Arc::clone(&shared.metrics));
+    let recorder = Recorder::new(Arc::clone(&shared.metrics), Arc::clone(&shared.lag));
     let observer = Feed { view: Arc::clone(&shared.view), next: recorder };
     let mut worker = Worker::new(
         log,

@@ -21,6 +21,7 @@ use crate::runtime::clock::WallClock;
 use crate::runtime::shutdown::Stop;
 use crate::telemetry::board::Board;
 use crate::telemetry::http::{Health, Pulse};
+use crate::telemetry::lag::Lag;
 use crate::telemetry::record::Recorder;
 use crate::telemetry::registry::Metrics;
 
@@ -74,6 +75,7 @@ pub struct Stage {
     pub board: Arc<Board>,
     pub metrics: Arc<Metrics>,
     pub health: Arc<Health>,
+    lag: Arc<Lag>,
     pub news: Receiver<News>,
     pub crash: Crash,
     sender: Sender<News>,
@@ -96,6 +98,7 @@ impl Stage {
             cluster,
             clock,
             board: Arc::new(Board::new(title, clock.speed, move || clock.time())),
+            lag: Arc::new(Lag::new(metrics.clone())),
             metrics,
             pulse: health.pulse(),
             health,
@@ -128,7 +131,9 @@ impl Stage {
     /// Starts the worker, as a supervisor would after a crash.
     pub fn start(&mut self) -> std::io::Result<()> {
         let observer = Watch {
-            recorder: Recorder::new(self.metrics.clone()),
+            recorder: Recorder::new(self.metrics.clone(), self.lag.clone()),
+            lag: self.lag.clone(),
+            cluster: self.cluster.clone(),
             board: self.board.clone(),
             waiting: self.waiting.clone(),
             clock: self.clock,
@@ -215,16 +220,28 @@ impl Run {
 /// Takes down what the worker reports, on its thread.
 struct Watch {
     recorder: Recorder,
+    lag: Arc<Lag>,
+    cluster: Cluster,
     board: Arc<Board>,
     waiting: Waiting,
     clock: VirtualClock,
     sender: Sender<News>,
 }
 
+impl Watch {
+    fn lag(&self, now: Timestamp) {
+        for (topic, committed) in Topic::ALL.into_iter().zip(self.cluster.group_offsets(0)) {
+            let Some((committed, _)) = committed else { continue };
+            self.lag.seen(topic, 0, self.cluster.end(topic.name(), 0), committed, now);
+        }
+    }
+}
+
 impl Observer for Watch {
     fn batch(&mut self, report: BatchReport) {
         let at = self.clock.elapsed();
         self.recorder.record(&report);
+        self.lag(report.now);
         self.board.batch(&report);
         let decided = report.facts.iter().filter_map(|fact| match fact {
             Fact::Assigned(assigned) => Some(assigned.lead_id.as_str()),

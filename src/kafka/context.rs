@@ -119,6 +119,21 @@ impl ConsumerContext for Context {
     }
 }
 
+/// The context of a client that only asks: its lines go where ours go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        forward(level, facility, text);
+    }
+
+    /// What fails is answered to the question.
+    fn error(&self, _error: KafkaError, _reason: &str) {}
+}
+
+impl ConsumerContext for Quiet {}
+
 fn unassign(consumer: &BaseConsumer<Context>) {
     if let Err(error) = consumer.unassign() {
         tracing::warn!(%error, "failed to give partitions back");

@@ -19,6 +19,7 @@
 pub mod bench;
 mod context;
 mod error;
+pub mod lag;
 mod lane;
 mod layout;
 pub mod letters;

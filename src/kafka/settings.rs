@@ -75,6 +75,11 @@ pub(super) fn restore_consumer(settings: &Settings, worker: usize) -> ClientConf
     config
 }
 
+/// Asks for ends and committed offsets; it bears the group's name and never joins.
+pub(super) fn lag_consumer(settings: &Settings) -> ClientConfig {
+    consumer(settings, "lag")
+}
+
 /// Sees the high watermark, which clients that read committed records only cannot.
 pub(super) fn uncommitted_reader(settings: &Settings, worker: usize) -> ClientConfig {
     let mut config = base(settings, &format!("{worker}-watermark"));

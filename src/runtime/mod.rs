@@ -3,6 +3,8 @@
 //! One worker is one named thread with plain blocking code. tokio is here only: for signals and HTTP.
 
 pub mod clock;
+#[cfg(feature = "kafka")]
+pub mod lag;
 mod rates;
 pub mod run;
 pub mod shutdown;

@@ -6,6 +6,7 @@
 pub mod board;
 pub mod http;
 pub mod labels;
+pub mod lag;
 pub mod logging;
 pub mod metrics;
 pub mod page;

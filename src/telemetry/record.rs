@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::labels;
+use super::lag::Lag;
 use super::metrics::Metric;
 use super::registry::Metrics;
 use crate::domain::entity::{Entity, EntityKey, Kind, LeadEntity, Phase};
@@ -31,6 +32,7 @@ pub struct Recorder {
     stopped: BTreeSet<i32>,
     /// Of shards that were taken away: good again if their memory is.
     parked: BTreeMap<i32, Held>,
+    lag: Arc<Lag>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -44,9 +46,11 @@ struct Held {
 }
 
 impl Recorder {
-    pub fn new(metrics: Arc<Metrics>) -> Recorder {
+    /// `lag` is told which shards are ours.
+    pub fn new(metrics: Arc<Metrics>, lag: Arc<Lag>) -> Recorder {
         Recorder {
             metrics,
+            lag,
             classes: vec!["standard".to_owned()],
             held: BTreeMap::new(),
             stopped: BTreeSet::new(),
@@ -256,11 +260,13 @@ impl Observer for Recorder {
             ShardEvent::Assigned(shard) => {
                 self.metrics.add(Metric::Rebalances, &["assigned"], 1);
                 self.held.insert(shard, Held::default());
+                self.lag.assigned(shard);
                 tracing::info!(shard, "shard assigned");
             }
             ShardEvent::Revoked(shard) => {
                 self.metrics.add(Metric::Rebalances, &["revoked"], 1);
                 self.stopped.remove(&shard);
+                self.lag.revoked(shard);
                 if let Some(held) = self.held.remove(&shard) {
                     self.parked.insert(shard, held);
                 }

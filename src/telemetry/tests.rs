@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::lag::Lag;
 use super::metrics::{self, CATALOGUE, Kind, Metric};
 use super::record::Recorder;
 use super::registry::Metrics;
@@ -100,7 +101,7 @@ fn closed_combinations_exist_at_zero() {
 #[test]
 fn every_record_of_intake_has_one_outcome() {
     let metrics = Arc::new(Metrics::new().unwrap());
-    let mut recorder = Recorder::new(metrics.clone());
+    let mut recorder = Recorder::new(metrics.clone(), Arc::new(Lag::new(metrics.clone())));
     let mut consumed = [0; 9];
     consumed[Topic::LeadCreated.index()] = 5;
     consumed[Topic::LeadActivity.index()] = 2;
@@ -129,7 +130,7 @@ fn every_record_of_intake_has_one_outcome() {
 #[test]
 fn an_aborted_batch_counts_as_a_transaction_and_nothing_else() {
     let metrics = Arc::new(Metrics::new().unwrap());
-    let mut recorder = Recorder::new(metrics.clone());
+    let mut recorder = Recorder::new(metrics.clone(), Arc::new(Lag::new(metrics.clone())));
     recorder.shard(ShardEvent::Assigned(0));
     recorder.batch(BatchReport { ending: Ending::Aborted, ..BatchReport::default() });
     assert_eq!(metrics.value(Metric::Transactions, &["aborted"]), Some(1.0));
