@@ -124,7 +124,7 @@ fn configuration(prefix: &str, bootstrap: &str) -> String {
         "group = \"{prefix}\"\ninstance = \"0\"\nworkers = 1\n\
          [kafka]\nbootstrap_servers = \"{bootstrap}\"\n\
          [start]\nleads = \"earliest\"\n\
-         [http]\nlisten = \"127.0.0.1:0\"\n\
+         [http]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n\
          [topics]\npartitions = 4\nlead_assigned = \"{prefix}-lead-assigned\"\n\
          sla_breached = \"{prefix}-sla-breached\"\ndead_letter = \"{prefix}-dead-letter\"\n\
          state = \"{prefix}-state\"\n{}",

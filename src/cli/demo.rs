@@ -41,7 +41,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn main(args: &Args) -> Exit {
-    logging::init(logging::Format::Auto, "warn");
+    // Sixty times faster than life, a timer is seconds late at once: that is no news here.
+    logging::init(logging::Format::Auto, "error");
     let listener = match listen(args.listen) {
         Ok(listener) => listener,
         Err(why) => {

@@ -149,10 +149,18 @@ fn because(cause: Cause, from: &str) -> String {
     }
 }
 
+/// Whether somebody likelier to win it was passed over: more than a fair share has its price.
+fn is_outbid(assigned: &LeadAssigned) -> bool {
+    let Some(own) = assigned.win_probability.as_ref().map(|p| p.mean) else { return false };
+    let mut able = assigned.candidates.iter().filter(|one| one.eligible);
+    able.any(|one| one.win_probability.as_ref().is_some_and(|p| p.mean > own))
+}
+
 fn why(assigned: &LeadAssigned) -> String {
     let able = assigned.candidates.iter().filter(|one| one.eligible).count();
     let total = assigned.candidates_total;
     match assigned.reason {
+        Reason::WinRate if is_outbid(assigned) => format!("first of {able} by odds and load"),
         Reason::WinRate => format!("the most likely of {able} to win it"),
         Reason::Explored => format!("drawn from {able}, so that the odds stay known"),
         Reason::ThinEvidence => format!("by turn: the deals do not tell these {able} apart"),
