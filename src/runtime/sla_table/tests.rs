@@ -8,6 +8,7 @@ use crate::domain::state::State;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::timer::TimerKey;
 use crate::engine::report::{BatchReport, Observer};
+use crate::telemetry::lag::Lag;
 use crate::telemetry::metrics::Metric;
 use crate::telemetry::record::Recorder;
 use crate::telemetry::registry::Metrics;
@@ -40,7 +41,7 @@ impl World {
         let mut world = World {
             state: State::default(),
             table: SlaTable::default(),
-            recorder: Recorder::new(Arc::clone(&metrics)),
+            recorder: Recorder::new(Arc::clone(&metrics), Arc::new(Lag::new(Arc::clone(&metrics)))),
             metrics,
             timers: BTreeMap::new(),
             now: T0,

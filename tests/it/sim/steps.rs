@@ -9,9 +9,9 @@ use super::number;
 use super::world::{Plan, World};
 
 /// Seeds without any fault: in them the steps are looked for.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 24;
 /// How often each fault strikes at each label, at different places of different seeds.
-const STRIKES: u64 = 4;
+const STRIKES: u64 = 3;
 
 /// Lives one seed with one fault.
 fn strike(seed: u64, label: &'static str, nth: u64, fault: Fault) {
