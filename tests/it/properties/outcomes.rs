@@ -47,26 +47,28 @@ type Step = (u8, u8, u8, u16);
 fn update(world: &World, a: u8, b: u8, c: u16) -> Value {
     let mut value = json!({
         "lead_id": format!("L{}", a % 8), "changed_at": world.now, "kind": KINDS[usize::from(b % 10)],
-        "fetch_needed": c % 23 == 0,
+        "fetch_needed": c.is_multiple_of(23),
     });
     match KINDS[usize::from(b % 10)] {
         "OWNER" => value["new_owner_id"] = json!(REPS[usize::from(c % 4)]),
         "STATUS" => {
-            let status = if c % 2 == 0 { "Unqualified" } else { "Working" };
+            let status = if c.is_multiple_of(2) { "Unqualified" } else { "Working" };
             value["changes"] = json!({ "status": status });
         }
         "FIELDS" => {
             value["changes"] = json!({
-                "state": STATES[usize::from(c % 4)], "industry": if c % 3 == 0 { "Retail" } else { "Bank" },
+                "state": STATES[usize::from(c % 4)], "industry": if c.is_multiple_of(3) { "Retail" } else { "Bank" },
             });
-            if c % 5 == 0 {
+            if c.is_multiple_of(5) {
                 value["cleared"] = json!(["industry", "state"]);
             }
         }
-        "LOCKED" if c % 2 == 0 => {
+        "LOCKED" if c.is_multiple_of(2) => {
             value["locked_until_at"] = json!(world.now + i64::from(c) * 1_000)
         }
-        "DO_NOT_ROUTE" if c % 2 == 0 => value["changes"] = json!({ "do_not_route": false }),
+        "DO_NOT_ROUTE" if c.is_multiple_of(2) => {
+            value["changes"] = json!({ "do_not_route": false })
+        }
         _ => {}
     }
     value
@@ -85,7 +87,7 @@ fn territory(world: &World, a: u8, b: u8, c: u16) -> Value {
     };
     let mut value = json!({
         "territory_id": id, "name": id, "members": members, "rules": rules,
-        "effective_change": MODES[usize::from(c % 3)], "deleted": b % 11 == 0,
+        "effective_change": MODES[usize::from(c % 3)], "deleted": b.is_multiple_of(11),
     });
     match c % 7 {
         0 => value["valid_from_at"] = json!(world.now + 60_000),
@@ -101,9 +103,9 @@ fn territory(world: &World, a: u8, b: u8, c: u16) -> Value {
 fn rep(world: &World, a: u8, b: u8, c: u16) -> Value {
     let mut value = json!({
         "active": b % 5 != 0, "paused": b % 7 == 1, "weight": c % 3, "manager_id": "boss",
-        "cover_id": REPS[usize::from(c % 4)], "deleted": b % 31 == 0,
+        "cover_id": REPS[usize::from(c % 4)], "deleted": b.is_multiple_of(31),
     });
-    if b % 3 == 0 {
+    if b.is_multiple_of(3) {
         value["caps"] = json!([{ "window": "OPEN", "limit": c % 4 }]);
     }
     if b % 3 == 1 {
@@ -120,19 +122,19 @@ fn tell(world: &mut World, (kind, a, b, c): Step) -> (Option<String>, Vec<Value>
         0..=4 => {
             let id = format!("L{}", a % 8);
             let mut more = json!({
-                "state": STATES[usize::from(b % 4)], "do_not_route": c % 17 == 0,
+                "state": STATES[usize::from(b % 4)], "do_not_route": c.is_multiple_of(17),
                 "company": format!("Company {}", c % 3), "email": format!("p{}@acme.com", c % 5),
             });
             if c % 4 > 0 {
                 more["industry"] = json!("Retail");
             }
-            if c % 6 == 0 {
+            if c.is_multiple_of(6) {
                 more["required_skills"] = json!(["sql"]);
             }
-            if c % 13 == 0 {
+            if c.is_multiple_of(13) {
                 more["locked_until_at"] = json!(world.now + 30_000);
             }
-            if c % 19 == 0 {
+            if c.is_multiple_of(19) {
                 more["created_at"] = json!(world.now - 700_000_000);
             }
             let out = world.lead(&id, more);
@@ -160,7 +162,7 @@ fn tell(world: &mut World, (kind, a, b, c): Step) -> (Option<String>, Vec<Value>
         11 => {
             let value = json!({
                 "account_id": format!("A{}", a % 3), "name": format!("Company {}", b % 3),
-                "kind": "CUSTOMER", "owner_id": REPS[usize::from(c % 4)], "deleted": c % 9 == 0,
+                "kind": "CUSTOMER", "owner_id": REPS[usize::from(c % 4)], "deleted": c.is_multiple_of(9),
             });
             (None, world.tell("account-changed", value))
         }
