@@ -60,8 +60,8 @@ pub struct Checker {
     /// The newest image of each shard: where, and its next offsets.
     pub(super) shards: BTreeMap<i32, (Place, [i64; 9])>,
     pub(super) committed: BTreeMap<i32, [Option<i64>; 9]>,
-    /// When the deadlines of a domain, or of one rep, may have been computed anew.
-    pub(super) recomputed: BTreeMap<(DomainId, Option<RepId>), Vec<Timestamp>>,
+    /// What may have had the deadlines of a domain, or of one rep, computed anew.
+    pub(super) recomputed: BTreeMap<(DomainId, Option<RepId>), Vec<Arrival>>,
     /// When the records that may have caused a further decision were published.
     pub(super) published: BTreeMap<(Topic, i32, i64), Timestamp>,
     /// How far time has come in a domain.
@@ -167,11 +167,11 @@ impl Checker {
                 self.file((domain, activity.lead_id)).ends.push(End { at, kind });
             }
             Input::PolicyChanged(_) => {
-                self.recomputed.entry((domain, None)).or_default().push(timestamp);
+                self.recomputed.entry((domain, None)).or_default().push(at);
             }
             Input::RepChanged(change) => {
                 let key = (domain, Some(change.rep_id));
-                self.recomputed.entry(key).or_default().push(timestamp);
+                self.recomputed.entry(key).or_default().push(at);
             }
             Input::OpportunityClosed(_)
             | Input::TerritoryChanged(_)

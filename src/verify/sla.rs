@@ -124,7 +124,7 @@ impl Ladder<'_> {
         let started = *occurred_at >= self.assigned.decided_at
             && end.at.timestamp >= self.assigned.decided_at;
         let ended = self.next.is_some_and(|next| end.at.timestamp > next.decided_at);
-        by_owner && started && !ended && self.was_unread(end)
+        by_owner && started && !ended && self.was_unread(&end.at)
     }
 
     /// Whether a step that did not fire should have.
@@ -142,17 +142,21 @@ impl Ladder<'_> {
         let before = |end: &&End| end.at.timestamp <= due_at + skew;
         let ended = self.file.ends.iter().filter(before).any(|end| match end.kind {
             EndKind::Hold => true,
-            EndKind::Update | EndKind::Answer { .. } => {
-                end.at.timestamp >= self.assigned.decided_at - skew || self.was_unread(end)
-            }
+            EndKind::Update | EndKind::Answer { .. } => self.came_after(&end.at),
         });
         !ended && !self.may_be_recomputed(due_at)
     }
 
+    /// Whether a record came after this was decided, by its time or because it was read only then.
+    fn came_after(&self, at: &Arrival) -> bool {
+        let skew = self.checker.options.skew;
+        at.timestamp >= self.assigned.decided_at - skew || self.was_unread(at)
+    }
+
     /// Whether a record had not been read when this was decided: it came after, whatever its time.
-    fn was_unread(&self, end: &End) -> bool {
+    fn was_unread(&self, at: &Arrival) -> bool {
         let LeadAssigned { caused_by, positions, .. } = self.assigned;
-        let Arrival { place, topic, .. } = &end.at;
+        let Arrival { place, topic, .. } = at;
         place.partition == caused_by.partition && place.offset >= positions[topic.index()]
     }
 
@@ -181,10 +185,10 @@ impl Ladder<'_> {
     /// A new policy, calendar or absence between the assignment and the deadline moves it.
     fn may_be_recomputed(&self, due_at: Timestamp) -> bool {
         let (domain, _) = self.key;
-        let within = |at: &Timestamp| *at >= self.assigned.decided_at && *at <= due_at;
+        let within = |at: &Arrival| self.came_after(at) && at.timestamp <= due_at;
         let keys = [(domain.clone(), None), (domain.clone(), self.assigned.rep_id.clone())];
         keys.iter().any(|key| {
-            self.checker.recomputed.get(key).is_some_and(|times| times.iter().any(within))
+            self.checker.recomputed.get(key).is_some_and(|changes| changes.iter().any(within))
         })
     }
 }

@@ -21,8 +21,9 @@ pub(super) fn records_about(world: &World, word: &str) -> String {
             let value =
                 String::from_utf8_lossy(stored.value.as_deref().unwrap_or_default()).into_owned();
             if value.contains(&format!("\"{word}\"")) {
-                text +=
-                    &format!("{topic}/{shard}@{} {} {value}\n", stored.offset, stored.timestamp);
+                let key = String::from_utf8_lossy(stored.key.as_deref().unwrap_or_default());
+                let (offset, timestamp) = (stored.offset, stored.timestamp);
+                text += &format!("{topic}/{shard}@{offset} {timestamp} {key} {value}\n");
             }
         }
     }

@@ -87,7 +87,7 @@ fn every_seed_keeps_the_promises() {
         Ok(crashes) => println!("{} seeds, {crashes} crashes, every promise kept", seeds.len()),
         Err((seed, wrong)) => panic!(
             "seed {seed} fails:\n{wrong}\nreplay it: LEAD_ROUTER_SIM_STORY=1 LEAD_ROUTER_SIM_SEED={seed} \
-             cargo test --no-default-features --test it sim::every"
+             cargo test --no-default-features --features edge --test it sim::every"
         ),
     }
 }

@@ -66,8 +66,8 @@ pub(super) enum Plan {
     At { label: &'static str, nth: u64, fault: Fault },
 }
 
-/// Records of a burst: more than a lane takes, so that parts are paused and resumed.
-const BURST: usize = 2_100;
+/// Records of a burst: they come faster than batches take them, until parts are paused.
+const BURST: usize = 4_000;
 
 pub(super) struct World {
     pub(super) cluster: Cluster,
@@ -108,7 +108,7 @@ impl World {
         let settings = Settings {
             partitions: options.partitions,
             // A burst in small batches would take for ever.
-            most_records: burst_at.map_or(1, |_| 200) + random.below(40) as usize,
+            most_records: burst_at.map_or(1, |_| 100) + random.below(40) as usize,
             linger: Span::from_millis(random.below(8) as i64),
             start_leads: Some(StartLeads::Earliest),
             planted,
