@@ -186,6 +186,8 @@ pub(crate) fn producer(
 ) -> ThreadedProducer<rdkafka::producer::DefaultProducerContext> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", bootstrap()).set("linger.ms", "0");
+    // As the contract asks of everybody who writes: keys go where Java's producers put them.
+    config.set("partitioner", "murmur2_random");
     if let Some(id) = transactional_id {
         config.set("transactional.id", id).set("transaction.timeout.ms", "60000");
     }
