@@ -116,10 +116,12 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     /// After an unknown outcome: a new producer, and the committed offsets say what became of the batch.
     pub(super) fn resolve_if_lost(&mut self) -> Result<()> {
         if self.transaction.phase() == Phase::Lost {
-            self.log.recreate().map_err(|failure| match failure {
-                Failure::Abort(why) => Failure::Unknown(why),
-                failure => failure,
-            })?;
+            match self.log.recreate() {
+                Ok(()) => {}
+                Err(Failure::Fatal(why)) => return Err(Failure::Fatal(why)),
+                // The brokers are away. That is one doubt, however often they are asked.
+                Err(Failure::Abort(_) | Failure::Unknown(_)) => return Ok(()),
+            }
             self.transaction.step(Step::Recreate);
             self.transaction.recreated = true;
         }
