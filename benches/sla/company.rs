@@ -92,13 +92,12 @@ impl Company {
     pub(crate) fn is_understood(&self) {
         let letters = self.cluster.read("lead-router.dead-letter", 0, 0, 1);
         let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
-        for letter in letters {
-            let headers = letter.headers.iter();
-            let said: Vec<String> = headers
-                .filter_map(|(name, value)| Some(format!("{name}: {}", text(value.as_ref()?))))
-                .collect();
-            panic!("a dead letter: {}", said.join(", "));
-        }
+        let said: Vec<String> = letters
+            .iter()
+            .flat_map(|letter| &letter.headers)
+            .filter_map(|(name, value)| Some(format!("{name}: {}", text(value.as_ref()?))))
+            .collect();
+        assert!(letters.is_empty(), "a dead letter: {}", said.join(", "));
     }
 
     pub(crate) fn fill(&self, leads: u64) {

@@ -27,6 +27,7 @@ use crate::verify::read::{Raw, Reader};
 #[derive(Debug, Default)]
 struct Shard {
     inputs: [VecDeque<Event>; Topic::ALL.len()],
+    #[expect(clippy::vec_box, reason = "they come boxed and are handed on boxed")]
     decisions: Vec<Box<LeadAssigned>>,
 }
 
