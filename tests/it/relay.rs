@@ -174,7 +174,7 @@ fn run(seed: u64) -> u64 {
     let options = Options {
         partitions: PARTITIONS,
         waits: false,
-        late_markers: seed % 2 == 0,
+        late_markers: seed.is_multiple_of(2),
         ..Options::default()
     };
     let cluster = Cluster::new(options, move || Timestamp(clock.load(Ordering::Relaxed)));
@@ -197,7 +197,7 @@ fn run(seed: u64) -> u64 {
         let stage = Picturing::new(mapping.clone(), encoder, "raw".to_owned(), 0);
         Relay::new(rough, SimClock(now.clone()), stage, settings)
     };
-    let mut relays = vec![relay(0, 0), relay(1, 0)];
+    let mut relays = [relay(0, 0), relay(1, 0)];
     let mut produced = 0;
     for round in 0..20_000_u64 {
         now.fetch_add(random.below(20) as i64, Ordering::Relaxed);

@@ -102,7 +102,7 @@ fn territory(world: &World, a: u8, b: u8, c: u16) -> Value {
 
 fn rep(world: &World, a: u8, b: u8, c: u16) -> Value {
     let mut value = json!({
-        "active": b % 5 != 0, "paused": b % 7 == 1, "weight": c % 3, "manager_id": "boss",
+        "active": !b.is_multiple_of(5), "paused": b % 7 == 1, "weight": c % 3, "manager_id": "boss",
         "cover_id": REPS[usize::from(c % 4)], "deleted": b.is_multiple_of(31),
     });
     if b.is_multiple_of(3) {
