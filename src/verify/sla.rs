@@ -153,11 +153,16 @@ impl Ladder<'_> {
         at.timestamp >= self.assigned.decided_at - skew || self.was_unread(at)
     }
 
-    /// Whether a record had not been read when this was decided: it came after, whatever its time.
+    /// Whether a record had not been acted on when this was decided: it came after, whatever its time. A
+    /// lead that a change concerns is brought up to date by the very record that is then acted on.
     fn was_unread(&self, at: &Arrival) -> bool {
-        let LeadAssigned { caused_by, positions, .. } = self.assigned;
+        let LeadAssigned { caused_by, positions, cause, .. } = self.assigned;
         let Arrival { place, topic, .. } = at;
-        place.partition == caused_by.partition && place.offset >= positions[topic.index()]
+        let is_cause = caused_by.topic == Some(*topic) && caused_by.offset == place.offset;
+        let brought_up_to_date = is_cause
+            && matches!(cause, Cause::TerritoryChanged | Cause::RepChanged | Cause::PolicyChanged);
+        place.partition == caused_by.partition
+            && (place.offset >= positions[topic.index()] || brought_up_to_date)
     }
 
     /// From when on a decision counts: a record that was published by then goes before the deadline, however
