@@ -58,7 +58,8 @@ def cases(codec):
     """(name, topic, key, partition, bytes or JSON, the reason that is expected or None: it is taken)"""
     good = codec.encode("lead-created", lead("avro", created_at=at(now_ms())))
     home = (DOMAIN.encode(), HOME)
-    yield "bytes that are nothing", "lead-created", *home, b"\xff\xfe\x00garbage", "frame.magic"
+    yield "bytes that are nothing", "lead-created", *home, b"\xfd\x07\x00garbage", "frame.magic"
+    yield "text in UTF-16", "lead-created", *home, '{"event_id":"x"}'.encode("utf-16"), "json.syntax"
     yield "half a JSON object", "lead-created", *home, b'{"event_id":"x","lead_id":', "json.syntax"
     yield "a JSON list", "lead-created", *home, b"[1,2]", "any"
     yield "Avro cut short", "lead-created", *home, good[:-9], "avro.truncated"
@@ -147,10 +148,10 @@ def live(bootstrap, codec, faults):
     for record in wire.read_all(bootstrap, PREFIX + "dead-letter"):
         headers = {name: (value or b"").decode() for name, value in record[5]}
         letters[(headers["__connect.errors.topic"], record[4])].append(headers["dlq.reason"])
+    faults += [f"live, {found} is no reason" for found in {one for all_ in letters.values() for one in all_} - closed]
     for name, (topic, value, wanted) in sent.items():
         judge(f"live, {name}", wanted, letters.pop((PREFIX + topic, value), []), faults)
     faults += [f"live, a dead letter too many: {key[0]} {found}" for key, found in letters.items()]
-    faults += [f"live, {found} is no reason" for found in {one for all_ in letters.values() for one in all_} - closed]
     routed = assigned()
     faults += [f"live, the good lead after {name!r} was not routed" for number, name in enumerate(sent)
                if routed.get(f"Lgood-{number}", {}).get("rep_id") != "ann"]
