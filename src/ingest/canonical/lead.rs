@@ -6,38 +6,9 @@ use super::row::Row;
 use super::{deal, map};
 use crate::codec::error::Result;
 use crate::domain::input::Topic;
+use crate::domain::lead_fields::LEAD_FIELD_NAMES;
 use crate::ingest::change::ChangeType;
 use crate::ingest::machine::{Outcome, Step};
-
-/// The fields of a lead that follow its record.
-const FIELDS: [&str; 26] = [
-    "created_at",
-    "company",
-    "email",
-    "phone",
-    "website",
-    "country",
-    "state",
-    "postal_code",
-    "city",
-    "industry",
-    "employees",
-    "annual_revenue",
-    "currency",
-    "source",
-    "product",
-    "language",
-    "required_skills",
-    "preferred_skills",
-    "score",
-    "rating",
-    "status",
-    "account_id",
-    "owner_id",
-    "do_not_route",
-    "locked_until_at",
-    "attributes",
-];
 
 pub(super) fn say(step: &mut Step<'_>) -> Result<Outcome> {
     match step.change.change_type {
@@ -73,9 +44,9 @@ fn field(row: &Row<'_>, name: &str, currency: Option<&String>) -> Result<Option<
 fn whole(step: &Step<'_>) -> Result<Map<String, Value>> {
     let row = step.row();
     let mut fields = Map::new();
-    for name in FIELDS.iter().filter(|name| **name != "attributes") {
+    for name in LEAD_FIELD_NAMES {
         if let Some(value) = field(&row, name, step.mapping.currency.as_ref())? {
-            fields.insert((*name).to_owned(), value);
+            fields.insert(name.to_owned(), value);
         }
     }
     let attributes = row.attributes();
@@ -187,7 +158,7 @@ fn put_changes(value: &mut Map<String, Value>, changes: Map<String, Value>, clea
 fn changes(step: &Step<'_>) -> Result<(Map<String, Value>, Vec<String>)> {
     let row = step.row();
     let (mut changes, mut cleared) = (Map::new(), Vec::new());
-    for name in FIELDS {
+    for name in LEAD_FIELD_NAMES.into_iter().chain(["attributes"]) {
         // A state's code depends on its country.
         let is_fresh = row.is_fresh(name, &step.fresh);
         if !is_fresh {
