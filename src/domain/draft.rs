@@ -78,16 +78,16 @@ impl<'a> Draft<'a> {
     }
 
     tables! {
-        territory set_territory Territory TerritoryEntity, TerritoryId, Box::new;
-        rep set_rep Rep RepEntity, RepId, Box::new;
-        account set_account Account AccountEntity, AccountId, Box::new;
-        lead set_lead Lead LeadEntity, LeadId, Box::new;
-        pool set_pool Pool PoolEntity, TerritoryId, Box::new;
-        load set_load Load LoadEntity, RepId, Box::new;
-        deal set_deal Deal DealEntity, OpportunityId, Box::new;
-        learned set_learned Learned Block, RepId, Box::new;
+        territory set_territory Territory TerritoryEntity, TerritoryId, Arc::new;
+        rep set_rep Rep RepEntity, RepId, Arc::new;
+        account set_account Account AccountEntity, AccountId, Arc::new;
+        lead set_lead Lead LeadEntity, LeadId, Arc::new;
+        pool set_pool Pool PoolEntity, TerritoryId, Arc::new;
+        load set_load Load LoadEntity, RepId, Arc::new;
+        deal set_deal Deal DealEntity, OpportunityId, Arc::new;
+        learned set_learned Learned Block, RepId, Arc::new;
         sticky set_sticky Sticky StickyEntity, StickyKey, plain;
-        sweep set_sweep Sweep SweepEntity, SweepId, Box::new;
+        sweep set_sweep Sweep SweepEntity, SweepId, Arc::new;
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -126,7 +126,7 @@ impl<'a> Draft<'a> {
 
     pub(super) fn set_policy(&mut self, entity: PolicyEntity) {
         self.policy = entity.current.policy.clone();
-        self.write(Kind::Policy, "".into(), Some(Entity::Policy(Box::new(entity))));
+        self.write(Kind::Policy, "".into(), Some(Entity::Policy(Arc::new(entity))));
     }
 
     pub(super) fn domain_entity(&self) -> DomainEntity {

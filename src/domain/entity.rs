@@ -87,17 +87,17 @@ impl EntityKey {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entity {
     Domain(DomainEntity),
-    Policy(Box<PolicyEntity>),
-    Territory(Box<TerritoryEntity>),
-    Rep(Box<RepEntity>),
-    Account(Box<AccountEntity>),
-    Lead(Box<LeadEntity>),
-    Pool(Box<PoolEntity>),
-    Load(Box<LoadEntity>),
+    Policy(Arc<PolicyEntity>),
+    Territory(Arc<TerritoryEntity>),
+    Rep(Arc<RepEntity>),
+    Account(Arc<AccountEntity>),
+    Lead(Arc<LeadEntity>),
+    Pool(Arc<PoolEntity>),
+    Load(Arc<LoadEntity>),
     Sticky(StickyEntity),
-    Deal(Box<DealEntity>),
-    Learned(Box<win_rate::Block>),
-    Sweep(Box<SweepEntity>),
+    Deal(Arc<DealEntity>),
+    Learned(Arc<win_rate::Block>),
+    Sweep(Arc<SweepEntity>),
 }
 
 impl Entity {

@@ -80,6 +80,11 @@ impl Index {
     }
 
     pub(super) fn change(&mut self, key: &EntityKey, old: Option<&Entity>, new: Option<&Entity>) {
+        if let (Some(Entity::Lead(old)), Some(Entity::Lead(new))) = (old, new)
+            && places(old) == places(new)
+        {
+            return;
+        }
         if let Some(old) = old {
             self.expiry_change(key, old, false);
         }
@@ -171,15 +176,12 @@ impl Index {
 
     fn expiry_change(&mut self, key: &EntityKey, entity: &Entity, add: bool) {
         let at = match entity {
-            Entity::Lead(lead) => match lead.phase {
-                Phase::Ended(_) => lead.last_event_at + ENDED_KEPT,
-                _ => lead.last_event_at + SILENT,
-            },
+            Entity::Lead(lead) => expires_at(lead),
             Entity::Deal(deal) => deal.last_event_at + DEAL_KEPT,
             Entity::Sticky(sticky) => sticky.expires_at,
             _ => return,
         };
-        let day = at.0.div_euclid(DAY_MS);
+        let day = day_of(at);
         let id = (key.kind, key.id.clone());
         if add {
             self.expiry.entry(day).or_default().insert(id);
@@ -190,6 +192,23 @@ impl Index {
             }
         }
     }
+}
+
+fn day_of(at: Timestamp) -> i64 {
+    at.0.div_euclid(DAY_MS)
+}
+
+fn expires_at(lead: &LeadEntity) -> Timestamp {
+    match lead.phase {
+        Phase::Ended(_) => lead.last_event_at + ENDED_KEPT,
+        _ => lead.last_event_at + SILENT,
+    }
+}
+
+/// All that an index knows of a lead: where it stands in each.
+fn places(lead: &LeadEntity) -> impl PartialEq {
+    let waits_since = lead.is_waiting().then_some(lead.lead_created_at);
+    (lead.open_owner(), waits_since, day_of(expires_at(lead)))
 }
 
 fn in_force(entity: Option<&Entity>) -> Option<&Arc<TerritoryDef>> {

@@ -413,7 +413,9 @@ pub(super) fn activity(draft: &mut Draft<'_>, event: &LeadActivity) {
         ActivityKind::Resumed => {
             if let Some(since) = lead.held_since.take() {
                 lead.holds.push((since, draft.now()));
-                sla::recompute(draft, &mut lead);
+                if let Some(ladder) = sla::recompute(draft, &lead) {
+                    lead.ladder = Some(ladder);
+                }
             }
             draft.set_lead(id, lead);
         }

@@ -109,23 +109,22 @@ fn after_days(
     clock.add_open_time(due_at, lost, blocked)
 }
 
-/// Brings the deadlines of an assigned lead up to date with its owner, its holds and the policy.
-/// Returns whether one moved.
-pub(super) fn recompute(draft: &Draft<'_>, lead: &mut LeadEntity) -> bool {
-    let rep_id = lead.placement.as_ref().and_then(|placement| placement.rep_id.clone());
-    let Some(mut ladder) = lead.ladder.take() else { return false };
-    let before = ladder.clone();
-    let rep = rep_id.and_then(|rep| draft.rep(&rep)?.definition.clone());
+/// The ladder of an assigned lead, brought up to date with its owner, its holds and the policy.
+/// `None` = nothing moves.
+pub(super) fn recompute(draft: &Draft<'_>, lead: &LeadEntity) -> Option<Ladder> {
+    let before = lead.ladder.as_ref()?;
+    let mut ladder = before.clone();
+    let rep_id = lead.placement.as_ref().and_then(|placement| placement.rep_id.as_ref());
+    let rep = rep_id.and_then(|rep| draft.rep(rep)?.definition.as_ref());
     if draft.policy.sla.recompute_open && !ladder.stopped {
         take_steps(&draft.policy, &mut ladder);
     }
-    set_deadlines(&draft.policy, &mut ladder, rep.as_ref(), &lead.holds);
-    if before != ladder {
-        ladder.deferred_until_at = None;
+    set_deadlines(&draft.policy, &mut ladder, rep, &lead.holds);
+    if *before == ladder {
+        return None;
     }
-    let moved = before != ladder;
-    lead.ladder = Some(ladder);
-    moved
+    ladder.deferred_until_at = None;
+    Some(ladder)
 }
 
 /// The timer of a step fell due: the breach, and for REASSIGN the next assignment.

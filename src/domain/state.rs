@@ -118,10 +118,9 @@ impl State {
         let armed = domain.get(key.kind, &key.id).map(|old| timers_of(&key, old));
         let wanted = after.as_ref().map(|new| timers_of(&key, new));
         let (armed, wanted) = (armed.unwrap_or_default(), wanted.unwrap_or_default());
-        for (timer, due_at) in &armed {
-            if !wanted.iter().any(|(other, due)| other == timer && due == due_at) {
-                self.moves.push(TimerMove { key: timer.clone(), due_at: None });
-            }
+        let gone = armed.iter().filter(|(timer, _)| !wanted.iter().any(|(one, _)| one == timer));
+        for (timer, _) in gone {
+            self.moves.push(TimerMove { key: timer.clone(), due_at: None });
         }
         for (timer, due_at) in wanted {
             if !armed.iter().any(|(other, due)| *other == timer && *due == due_at) {

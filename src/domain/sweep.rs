@@ -347,8 +347,9 @@ pub(super) fn try_again(draft: &mut Draft<'_>, id: &LeadId, cause: Cause) {
 
 /// Computes the deadlines of a lead anew.
 pub(super) fn recompute(draft: &mut Draft<'_>, id: &LeadId) {
-    let Some(mut lead) = draft.lead(id).cloned() else { return };
-    if lead.phase == Phase::Assigned && sla::recompute(draft, &mut lead) {
+    let Some(lead) = draft.lead(id).filter(|lead| lead.phase == Phase::Assigned) else { return };
+    if let Some(ladder) = sla::recompute(draft, lead) {
+        let lead = LeadEntity { ladder: Some(ladder), ..lead.clone() };
         draft.set_lead(id, lead);
     }
 }

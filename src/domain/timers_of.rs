@@ -6,7 +6,7 @@ use super::timer::{TimerKey, TimerKind};
 
 /// At most one timer a kind, by key.
 pub(super) fn timers_of(key: &EntityKey, entity: &Entity) -> Vec<(TimerKey, Timestamp)> {
-    let timer = |kind, due_at| (TimerKey::of(kind, &key.domain, &key.id), due_at);
+    let timer = |kind, due_at| (of(kind, key), due_at);
     match entity {
         Entity::Lead(lead) => lead_timers(key, lead),
         Entity::Territory(territory) => {
@@ -25,8 +25,14 @@ pub(super) fn timers_of(key: &EntityKey, entity: &Entity) -> Vec<(TimerKey, Time
     }
 }
 
+/// The entity's id is shared, not copied.
+fn of(kind: TimerKind, key: &EntityKey) -> TimerKey {
+    let EntityKey { domain, id, .. } = key;
+    TimerKey { kind, domain: domain.clone(), id: id.clone(), assignment_no: 0, step: 0 }
+}
+
 fn lead_timers(key: &EntityKey, lead: &LeadEntity) -> Vec<(TimerKey, Timestamp)> {
-    let timer = |kind| TimerKey::of(kind, &key.domain, &key.id);
+    let timer = |kind| of(kind, key);
     let mut timers = Vec::new();
     if let Phase::Ended(_) = lead.phase {
         return timers;

@@ -14,9 +14,12 @@ use crate::codec::error::{Error, reason};
 use crate::domain::fact::Fact;
 use crate::domain::input::Topic;
 use crate::domain::time::Timestamp;
+use crate::domain::timer::TimerKind;
 
 /// Inputs of one shard before the next shard has its turn.
 const SLICE: usize = 64;
+/// What a batch decides at most once it holds a slice of a sweep: leads that come meanwhile wait for it.
+const SWEEP_WORK: Duration = Duration::from_millis(4);
 
 impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     /// Takes inputs of all shards in turn until none may go or the batch is full.
@@ -46,7 +49,8 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     fn is_full(&mut self) -> bool {
         let open = self.transaction.phase() == Phase::Open;
         let over = self.transaction.opened_at + self.settings.work;
-        open && (self.holds_enough() || self.clock.now() >= over)
+        let long = self.transaction.swept && self.report.decided_in >= SWEEP_WORK;
+        open && (self.holds_enough() || long || self.clock.now() >= over)
     }
 
     fn holds_enough(&self) -> bool {
@@ -157,6 +161,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         let panicked = |_| Failure::Fatal("deciding a timer panicked".to_owned());
         let (fired, said) = fired.map_err(panicked)?;
         self.report.decided_in += self.clock.monotonic().saturating_sub(started);
+        self.transaction.swept |= fired.kind == TimerKind::Sweep;
         self.report.fired.push(fired);
         self.transaction.records += 1;
         self.publish(said, None)

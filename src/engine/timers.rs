@@ -2,15 +2,32 @@
 //! what is due fires in the order (deadline, `TimerKey`), whatever the order in which it was armed, because
 //! the order of arming would not survive a restore.
 //!
-//! The wheel holds what lies ahead. What it has handed out and has not fired yet waits in an ordered set, where
-//! it can still be cancelled or armed anew. A batch that is undone gets back exactly the timers it began with.
+//! The wheel holds what lies ahead, and is advanced no further than the next timers that are due: what
+//! fell due in an outage is not sorted at once. What it has handed out and has not fired waits in a
+//! heap, where it can still be cancelled or armed anew. A batch that is undone gets back exactly the
+//! timers it began with.
+//!
+//! An open lead costs one place in a list, one number in an index, and the wheel's word and entry; the id is
+//! the entity's own.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 
-use crate::domain::time::Timestamp;
+use hashbrown::HashTable;
+
+use crate::domain::time::{Span, Timestamp};
 use crate::domain::timer::{TimerKey, TimerMove};
 use crate::wheel::Wheel;
+
+/// Tables that the index is made of: each grows on its own, so that none takes long.
+const TABLES: usize = 1 << TABLE_BITS;
+const TABLE_BITS: u32 = 10;
+/// The wheel is advanced by this much at least.
+const STRIDE: Span = Span::from_millis(250);
+/// Timers in the heap that are gone, before it is looked through for them.
+const GONE: usize = 1_024;
 
 #[derive(Clone, Debug)]
 struct Armed {
@@ -26,25 +43,60 @@ pub struct Moved {
 }
 
 /// The timers of one shard.
-#[derive(Default)]
 pub struct Timers {
     /// It begins with the first instant that is looked at: a wheel that began in 1970 would turn long.
     wheel: Option<Wheel>,
     /// By the number that the wheel knows a timer by.
     slab: Vec<Option<Armed>>,
     free: Vec<u32>,
-    /// Never walked: its order means nothing.
-    by_key: HashMap<TimerKey, u32>,
-    ready: BTreeSet<(Timestamp, TimerKey)>,
+    index: Index,
+    /// Handed out by the wheel, or late when they were armed: in firing order. Those that were cancelled or
+    /// moved since are still in it, and are told by the slab.
+    ready: BinaryHeap<Reverse<(Timestamp, TimerKey, u32)>>,
     /// The wheel has been advanced to here.
     advanced_to: Timestamp,
-    /// How each timer that the batch touched stood before it, in the order of the first touch.
+    /// How timers that the batch touched stood before each touch, in the order of the touches.
     undo: Vec<(TimerKey, Option<Timestamp>)>,
-    touched: HashSet<TimerKey>,
-    /// A restore arms without a way back.
-    journal: bool,
     /// Kept for its memory.
     handed_out: Vec<(Timestamp, u32)>,
+}
+
+/// The numbers of timers by their keys. Never walked: its order means nothing.
+struct Index {
+    tables: Vec<HashTable<u32>>,
+    hasher: RandomState,
+}
+
+impl Index {
+    fn place(&self, key: &TimerKey) -> (usize, u64) {
+        let hash = self.hasher.hash_one(key);
+        // The tables themselves go by the upper and the lowest bits.
+        ((hash >> 32) as usize % TABLES, hash)
+    }
+
+    fn find(&self, key: &TimerKey, slab: &[Option<Armed>]) -> Option<u32> {
+        let (table, hash) = self.place(key);
+        self.tables[table].find(hash, |number| is_of(slab, *number, key)).copied()
+    }
+
+    fn insert(&mut self, key: &TimerKey, number: u32, slab: &[Option<Armed>]) {
+        let (table, hash) = self.place(key);
+        let hasher = &self.hasher;
+        let again = |number: &u32| {
+            slab[*number as usize].as_ref().map_or(0, |armed| hasher.hash_one(&armed.key))
+        };
+        self.tables[table].insert_unique(hash, number, again);
+    }
+
+    fn remove(&mut self, key: &TimerKey, slab: &[Option<Armed>]) -> Option<u32> {
+        let (table, hash) = self.place(key);
+        let found = self.tables[table].find_entry(hash, |number| is_of(slab, *number, key));
+        found.ok().map(|entry| entry.remove().0)
+    }
+}
+
+fn is_of(slab: &[Option<Armed>], number: u32, key: &TimerKey) -> bool {
+    slab[number as usize].as_ref().is_some_and(|armed| armed.key == *key)
 }
 
 impl fmt::Debug for Timers {
@@ -58,48 +110,52 @@ impl Timers {
     pub fn new(time: Option<Timestamp>) -> Timers {
         Timers {
             wheel: time.map(Wheel::new),
+            slab: Vec::new(),
+            free: Vec::new(),
+            index: Index {
+                tables: std::iter::repeat_with(HashTable::new).take(TABLES).collect(),
+                hasher: RandomState::new(),
+            },
+            ready: BinaryHeap::new(),
             advanced_to: time.unwrap_or(Timestamp(i64::MIN)),
-            journal: true,
-            ..Timers::default()
+            undo: Vec::new(),
+            handed_out: Vec::new(),
         }
     }
 
     /// How many are armed.
     pub fn len(&self) -> usize {
-        self.by_key.len()
+        self.slab.len() - self.free.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.by_key.is_empty()
+        self.len() == 0
     }
 
     /// Arms and cancels; arming a timer that is armed moves it.
     pub fn apply(&mut self, moves: Vec<TimerMove>) -> Moved {
         let mut moved = Moved::default();
         for TimerMove { key, due_at } in moves {
-            let before = self.due_at(&key);
+            let before = self.set(&key, due_at);
             if before == due_at {
                 continue;
             }
-            self.note(&key, before);
-            moved.cancelled += u64::from(self.take(&key).is_some());
-            if let Some(due_at) = due_at {
-                moved.armed += 1;
-                self.put(key, due_at);
-            }
+            moved.cancelled += u64::from(before.is_some());
+            moved.armed += u64::from(due_at.is_some());
+            self.undo.push((key, before));
         }
         moved
     }
 
     /// When this timer falls due; `None` = it is not armed.
     pub fn due_at(&self, key: &TimerKey) -> Option<Timestamp> {
-        let number = *self.by_key.get(key)?;
+        let number = self.index.find(key, &self.slab)?;
         self.slab[number as usize].as_ref().map(|armed| armed.due_at)
     }
 
     /// The earliest deadline, due or not.
     pub fn next_deadline(&mut self) -> Option<Timestamp> {
-        let ready = self.ready.first().map(|(due_at, _)| *due_at);
+        let ready = self.first_ready();
         let ahead = self.wheel.as_mut().and_then(Wheel::next_deadline);
         ready.into_iter().chain(ahead).min()
     }
@@ -107,7 +163,7 @@ impl Timers {
     /// An instant before which nothing is due after `now`; found at once, whatever is armed.
     pub fn quiet_until(&mut self, now: Timestamp) -> Option<Timestamp> {
         self.advance(now);
-        let ready = self.ready.first().map(|(due_at, _)| *due_at);
+        let ready = self.first_ready();
         let ahead = self.wheel.as_mut().and_then(Wheel::quiet_until);
         ready.into_iter().chain(ahead).min()
     }
@@ -115,41 +171,29 @@ impl Timers {
     /// The timer that is to fire first among those due at `now`.
     pub fn first_due(&mut self, now: Timestamp) -> Option<(Timestamp, &TimerKey)> {
         self.advance(now);
-        self.ready.first().filter(|(due_at, _)| *due_at <= now).map(|(due_at, key)| (*due_at, key))
+        let Reverse((due_at, key, _)) = self.ready.peek()?;
+        (*due_at <= now).then_some((*due_at, key))
     }
 
     /// Takes out what `first_due` showed.
     pub fn fire(&mut self, now: Timestamp) -> Option<(Timestamp, TimerKey)> {
-        self.advance(now);
-        if self.ready.first()?.0 > now {
-            return None;
-        }
-        let (due_at, key) = self.ready.pop_first()?;
-        self.note(&key, Some(due_at));
-        if let Some(number) = self.by_key.remove(&key) {
-            self.slab[number as usize] = None;
-            self.free.push(number);
-        }
+        self.first_due(now)?;
+        let Reverse((due_at, key, _)) = self.ready.pop()?;
+        self.set(&key, None);
+        self.undo.push((key.clone(), Some(due_at)));
         Some((due_at, key))
     }
 
     /// The batch stands: what it did to the timers can no longer be undone.
     pub fn commit(&mut self) {
         self.undo.clear();
-        self.touched.clear();
     }
 
     /// All timers as they were before the batch.
     pub fn rollback(&mut self) {
-        self.touched.clear();
-        self.journal = false;
-        for (key, before) in std::mem::take(&mut self.undo) {
-            self.take(&key);
-            if let Some(due_at) = before {
-                self.put(key, due_at);
-            }
+        for (key, before) in std::mem::take(&mut self.undo).into_iter().rev() {
+            self.set(&key, before);
         }
-        self.journal = true;
     }
 
     /// Every armed timer in firing order: for comparing a restored shard with a live one.
@@ -160,55 +204,95 @@ impl Timers {
         all
     }
 
-    fn note(&mut self, key: &TimerKey, before: Option<Timestamp>) {
-        if self.journal && self.touched.insert(key.clone()) {
-            self.undo.push((key.clone(), before));
+    /// Arms, moves or cancels a timer; gives when it was due before.
+    fn set(&mut self, key: &TimerKey, due_at: Option<Timestamp>) -> Option<Timestamp> {
+        let known = match due_at {
+            Some(_) => self.index.find(key, &self.slab),
+            None => self.index.remove(key, &self.slab),
+        };
+        let before = known.and_then(|number| Some(self.slab[number as usize].as_ref()?.due_at));
+        match (known, due_at) {
+            (Some(number), None) => {
+                self.slab[number as usize] = None;
+                self.free.push(number);
+                self.stop(number);
+            }
+            (Some(number), Some(due_at)) if before != Some(due_at) => self.put(number, key, due_at),
+            (None, Some(due_at)) => {
+                let number = self.free.pop().unwrap_or_else(|| {
+                    self.slab.push(None);
+                    // Four billion timers do not fit into memory, so the number does not overflow.
+                    (self.slab.len() - 1) as u32
+                });
+                self.put(number, key, due_at);
+                self.index.insert(key, number, &self.slab);
+            }
+            _ => {}
         }
+        before
     }
 
-    fn put(&mut self, key: TimerKey, due_at: Timestamp) {
-        let number = self.free.pop().unwrap_or_else(|| {
-            self.slab.push(None);
-            // Four billion timers do not fit into memory, so the number does not overflow.
-            (self.slab.len() - 1) as u32
-        });
+    fn put(&mut self, number: u32, key: &TimerKey, due_at: Timestamp) {
+        self.slab[number as usize] = Some(Armed { key: key.clone(), due_at });
         match &mut self.wheel {
             Some(wheel) if due_at > self.advanced_to => {
                 wheel.arm(number, due_at);
             }
             _ => {
-                self.ready.insert((due_at, key.clone()));
+                self.stop(number);
+                self.ready.push(Reverse((due_at, key.clone(), number)));
+                self.tidy();
             }
         }
-        self.by_key.insert(key.clone(), number);
-        self.slab[number as usize] = Some(Armed { key, due_at });
     }
 
-    fn take(&mut self, key: &TimerKey) -> Option<Timestamp> {
-        let number = self.by_key.remove(key)?;
-        let armed = self.slab[number as usize].take()?;
-        let is_ahead = self.wheel.as_mut().is_some_and(|wheel| wheel.cancel(number));
-        if !is_ahead {
-            self.ready.remove(&(armed.due_at, armed.key));
+    /// Takes it out of the wheel, if that holds it.
+    fn stop(&mut self, number: u32) {
+        if let Some(wheel) = &mut self.wheel {
+            wheel.cancel(number);
         }
-        self.free.push(number);
-        Some(armed.due_at)
     }
 
+    /// The heap does not grow with what is gone.
+    fn tidy(&mut self) {
+        let stand = self.len() - self.wheel.as_ref().map_or(0, Wheel::len);
+        if self.ready.len() > 2 * stand + GONE {
+            let slab = &self.slab;
+            self.ready.retain(|Reverse(ready)| stands(slab, ready));
+        }
+    }
+
+    /// The deadline of the first in the heap, once what is gone has been taken off it.
+    fn first_ready(&mut self) -> Option<Timestamp> {
+        while let Some(Reverse(first)) = self.ready.peek() {
+            if stands(&self.slab, first) {
+                return Some(first.0);
+            }
+            self.ready.pop();
+        }
+        None
+    }
+
+    /// Moves the wheel on, up to the first timers that are due or to `now`.
     fn advance(&mut self, now: Timestamp) {
-        if now <= self.advanced_to {
-            return;
+        while self.first_ready().is_none() && self.advanced_to < now {
+            let wheel = self.wheel.get_or_insert_with(|| Wheel::new(now));
+            let quiet_until = wheel.quiet_until().unwrap_or(now);
+            self.advanced_to = now.min(quiet_until.max(wheel.now() + STRIDE));
+            wheel.advance(self.advanced_to, &mut self.handed_out);
+            let slab = &self.slab;
+            self.ready.extend(self.handed_out.drain(..).filter_map(|(due_at, number)| {
+                let armed = slab[number as usize].as_ref()?;
+                Some(Reverse((due_at, armed.key.clone(), number)))
+            }));
         }
-        self.advanced_to = now;
-        let wheel = self.wheel.get_or_insert_with(|| Wheel::new(now));
-        let mut out = std::mem::take(&mut self.handed_out);
-        wheel.advance(now, &mut out);
-        for (due_at, number) in out.drain(..) {
-            let Some(armed) = &self.slab[number as usize] else { continue };
-            self.ready.insert((due_at, armed.key.clone()));
-        }
-        self.handed_out = out;
     }
+}
+
+/// Whether a timer in the heap is still armed, and for this deadline.
+fn stands(slab: &[Option<Armed>], (due_at, key, number): &(Timestamp, TimerKey, u32)) -> bool {
+    let armed = slab[*number as usize].as_ref();
+    armed.is_some_and(|armed| armed.due_at == *due_at && armed.key == *key)
 }
 
 #[cfg(test)]

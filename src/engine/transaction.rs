@@ -71,6 +71,8 @@ pub struct Transaction {
     pub records: usize,
     pub bytes: usize,
     pub recreated: bool,
+    /// It holds a slice of a sweep.
+    pub swept: bool,
     doubts: VecDeque<Timestamp>,
 }
 
@@ -90,7 +92,8 @@ impl Transaction {
     pub fn open(&mut self, now: Timestamp, started: Duration) {
         self.step(Step::Begin);
         (self.opened_at, self.started) = (now, started);
-        (self.records, self.bytes, self.recreated) = (0, 0, false);
+        (self.records, self.bytes) = (0, 0);
+        (self.recreated, self.swept) = (false, false);
     }
 
     /// The outcome of the last call is unknown. Too often in a short time, and somebody must look.

@@ -1,6 +1,7 @@
 //! Collects records by lead, keeping of each only what a check looks at.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{Findings, Invariant, Item, Options, Place, Record, Report};
 use super::{leads, offsets, sla};
@@ -20,7 +21,7 @@ pub(super) struct LeadFile {
     pub(super) assigned: Vec<(Place, Box<LeadAssigned>)>,
     pub(super) breached: Vec<(Place, Box<SlaBreached>)>,
     pub(super) ends: Vec<End>,
-    pub(super) image: Option<(Place, Box<LeadEntity>)>,
+    pub(super) image: Option<(Place, Arc<LeadEntity>)>,
 }
 
 /// A record of a topic in.

@@ -2,6 +2,7 @@
 //! is named.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::*;
 use crate::domain::fact::Fact;
@@ -267,7 +268,7 @@ fn a_state_that_says_another_rep_is_found() {
     run.bend(|item| match item {
         Item::Image { entity: Some(entity), .. } => match entity.as_mut() {
             Entity::Lead(lead) if lead.fields.created_at > START + Span::from_secs(3_000) => {
-                let placement = lead.placement.as_mut().unwrap();
+                let placement = Arc::make_mut(lead).placement.as_mut().unwrap();
                 placement.rep_id = Some(RepId::new("somebody"));
                 true
             }

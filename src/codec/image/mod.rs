@@ -12,6 +12,7 @@ mod tests;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -141,21 +142,21 @@ fn read(kind: Kind, bodies: &[Vec<u8>]) -> wire::Result<Entity> {
         let [head, base] = bodies else { return Err(Broken) };
         let image = Image { base: whole(base)?, head: whole(head)? };
         let block = Block::restore(&image).ok_or(Broken)?;
-        return Ok(Entity::Learned(Box::new(block)));
+        return Ok(Entity::Learned(Arc::new(block)));
     }
     let body = &bodies.concat();
     Ok(match kind {
         Kind::Domain => Entity::Domain(whole(body)?),
-        Kind::Policy => Entity::Policy(Box::new(whole(body)?)),
-        Kind::Territory => Entity::Territory(Box::new(whole(body)?)),
-        Kind::Rep => Entity::Rep(Box::new(whole(body)?)),
-        Kind::Account => Entity::Account(Box::new(whole(body)?)),
-        Kind::Lead => Entity::Lead(Box::new(whole(body)?)),
-        Kind::Pool => Entity::Pool(Box::new(whole(body)?)),
-        Kind::Load => Entity::Load(Box::new(whole(body)?)),
+        Kind::Policy => Entity::Policy(Arc::new(whole(body)?)),
+        Kind::Territory => Entity::Territory(Arc::new(whole(body)?)),
+        Kind::Rep => Entity::Rep(Arc::new(whole(body)?)),
+        Kind::Account => Entity::Account(Arc::new(whole(body)?)),
+        Kind::Lead => Entity::Lead(Arc::new(whole(body)?)),
+        Kind::Pool => Entity::Pool(Arc::new(whole(body)?)),
+        Kind::Load => Entity::Load(Arc::new(whole(body)?)),
         Kind::Sticky => Entity::Sticky(whole(body)?),
-        Kind::Deal => Entity::Deal(Box::new(whole(body)?)),
-        Kind::Sweep => Entity::Sweep(Box::new(whole(body)?)),
+        Kind::Deal => Entity::Deal(Arc::new(whole(body)?)),
+        Kind::Sweep => Entity::Sweep(Arc::new(whole(body)?)),
         Kind::Learned => return Err(Broken),
     })
 }

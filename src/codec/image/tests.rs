@@ -138,9 +138,9 @@ fn territory(text: &str) -> TerritoryEntity {
 proptest! {
     #[test]
     fn leads_and_territories_come_back(number in any::<i32>(), text in "\\PC{1,20}", ended: bool) {
-        let entity = Entity::Lead(Box::new(lead(i64::from(number), &text, ended)));
+        let entity = Entity::Lead(Arc::new(lead(i64::from(number), &text, ended)));
         prop_assert_eq!(back(&key(Kind::Lead, "00Q1"), &entity), entity);
-        let entity = Entity::Territory(Box::new(territory(&text)));
+        let entity = Entity::Territory(Arc::new(territory(&text)));
         prop_assert_eq!(back(&key(Kind::Territory, "t"), &entity), entity);
     }
 
@@ -150,7 +150,7 @@ proptest! {
             rep_id: RepId::new("r"), base: wide, count: big.unsigned_abs(), weight: 1, last_seq: 0,
             present: true, fair: f64::from(small), given: 0.0, fair_at: Timestamp(big),
         };
-        let entity = Entity::Pool(Box::new(PoolEntity { seq: float, tracks: vec![track] }));
+        let entity = Entity::Pool(Arc::new(PoolEntity { seq: float, tracks: vec![track] }));
         prop_assert_eq!(back(&key(Kind::Pool, "t"), &entity), entity);
     }
 
@@ -178,7 +178,7 @@ fn a_long_image_is_written_in_parts_and_a_missing_one_is_noticed() {
         policy: Arc::new(Policy::default()),
     };
     let policy = PolicyEntity { current: version, pending: Vec::new(), seen: Seen::default() };
-    let (key, entity) = (key(Kind::Policy, ""), Entity::Policy(Box::new(policy)));
+    let (key, entity) = (key(Kind::Policy, ""), Entity::Policy(Arc::new(policy)));
     let written = records(&key, &entity);
     assert_eq!(written.len(), 3);
     assert_eq!(back(&key, &entity), entity);
@@ -207,7 +207,7 @@ fn a_learned_block_comes_back_bit_for_bit_and_its_base_is_seldom_written() {
             age: Some(Span::from_days(20)),
         };
         win_rate::learn(&mut shared, &mut rep, &deal);
-        let entity = Entity::Learned(Box::new(rep.clone()));
+        let entity = Entity::Learned(Arc::new(rep.clone()));
         let written = records(&key, &entity);
         bases.insert(written[1].1.clone());
         assert_eq!(records(&key, &back(&key, &entity)), written);

@@ -1,5 +1,7 @@
 //! What matches what, by example; and how good the matching is on a generated company register with noise.
 
+use std::sync::Arc;
+
 use super::name::similarity;
 use super::*;
 use crate::domain::entity::{AccountEntity, Entity, EntityKey, Kind, Seen};
@@ -265,7 +267,7 @@ fn precision_and_recall_on_a_noisy_register() {
         let account = AccountId::new(&format!("A{:05}", register.len()));
         let entity = AccountEntity { definition: Some(definition.clone()), seen: Seen::default() };
         let key = EntityKey::new(&id, Kind::Account, account.as_str());
-        state.load(key, Entity::Account(Box::new(entity)));
+        state.load(key, Entity::Account(Arc::new(entity)));
         register.push((account, definition));
     }
     let envelope = Envelope {

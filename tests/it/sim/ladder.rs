@@ -172,7 +172,7 @@ fn images(world: &World) -> BTreeMap<String, LeadEntity> {
         let restored = read_shard(&mut log, shard).expect("restored");
         for (key, entity) in restored.state().entities() {
             if let Entity::Lead(lead) = entity {
-                leads.insert(key.id.to_string(), *lead);
+                leads.insert(key.id.to_string(), LeadEntity::clone(&lead));
             }
         }
     }
