@@ -145,6 +145,9 @@ fn by_fields(found: &mut Found, named: Option<String>) -> Head {
         ..Head::default()
     };
     found.is_dense |= event_type.is_some();
+    if found.body.get("Operation").is_some_and(|it| is_operation(it).is_some()) {
+        found.body.remove("Operation");
+    }
     drop_markers(&mut found.body);
     head
 }
@@ -175,9 +178,10 @@ fn object_around(found: &Found) -> Option<String> {
     named.or_else(channel)
 }
 
-/// What describes the change is none of the record's fields.
+/// What describes the change is none of the record's fields. `Operation` may be one: Salesforce's own names begin
+/// with a capital, and an item of a territory rule has a field of that name.
 fn drop_markers(body: &mut Map<String, Value>) {
-    const MARKERS: [&str; 19] = [
+    const MARKERS: [&str; 18] = [
         "changeType",
         "change_type",
         "operation",
@@ -186,7 +190,6 @@ fn drop_markers(body: &mut Map<String, Value>) {
         "eventType",
         "event_type",
         "action",
-        "Operation",
         "entityName",
         "sobject",
         "objectType",
