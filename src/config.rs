@@ -110,6 +110,18 @@ pub struct Topics {
     pub ingest_state: String,
 }
 
+impl Settings {
+    /// The group that reads a bridged topic.
+    pub fn parsing_group(&self, topic: &str) -> String {
+        format!("{}-ingest-{topic}", self.group)
+    }
+
+    /// The group that reads the changes between the two stages of ingest.
+    pub fn picturing_group(&self) -> String {
+        format!("{}-ingest", self.group)
+    }
+}
+
 impl Topics {
     pub fn input(&self, topic: Topic) -> &str {
         let [created, fast, updated, activity, opportunity, territory, rep, account, policy] =

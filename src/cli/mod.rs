@@ -23,6 +23,8 @@ mod run;
 #[cfg(feature = "registry")]
 mod schema;
 #[cfg(feature = "kafka")]
+mod stages;
+#[cfg(feature = "kafka")]
 mod topics;
 #[cfg(feature = "kafka")]
 mod verify;

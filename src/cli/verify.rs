@@ -15,11 +15,14 @@ use crate::verify::read::{Images, Raw, Reader};
 use crate::verify::{Checker, Options, Report};
 
 use super::lookup::Lookup;
+use super::stages::Ingest;
 
 /// Reads the topics in and out, the state and the dead letters, committed records only, and proves that no
 /// lead was lost, none was decided twice, the state is what was published, every deadline was kept, and the
-/// offsets fit. Ends with 1 if a promise is broken, naming the record that shows it. Run it when the router has
-/// caught up; topics out that no longer reach back to their first record need --partial.
+/// offsets fit. Where topics are bridged, the same for ingest: every record became one change, every change
+/// its events, each once (by the mapping that is configured now), or a dead letter. Ends with 1 if a promise
+/// is broken, naming the record that shows it. Run it when the router has caught up; topics that no longer
+/// reach back to their first record need --partial.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The configuration (TOML); without it the defaults and the environment hold.
@@ -28,7 +31,8 @@ pub(super) struct Args {
     /// How far clocks may be apart, and how long a record may be under way.
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     skew_secs: u32,
-    /// The topics out have lost old records to retention: numbers may begin above 1.
+    /// Topics have lost old records to retention: numbers may begin above 1, and of ingest only what is left
+    /// is checked to be there once.
     #[arg(long)]
     partial: bool,
 }
@@ -59,6 +63,7 @@ fn check(args: &Args, settings: &Settings) -> Result<Report, Trouble> {
     let client = reader::Reader::connect(settings)?;
     let names = Topic::ALL.map(|topic| settings.topics.input(topic).to_owned());
     let schemas = Lookup::new(settings)?;
+    let mut ingest = Ingest::begin(settings, partitions, !args.partial)?;
     let decode = Reader::new(schemas.ids(), partitions, names);
     // Offsets and images first: what the topics out hold by then includes what these rest on.
     for shard in 0..partitions {
@@ -80,6 +85,7 @@ fn check(args: &Args, settings: &Settings) -> Result<Report, Trouble> {
             client.each(name, partition, |row| {
                 schemas.wait(row.value.as_deref(), &row.headers);
                 checker.record(decode.output(topic, &raw(name, partition, &row)));
+                ingest.iter_mut().for_each(|it| it.output(topic, &row));
             })?;
         }
     }
@@ -93,10 +99,15 @@ fn check(args: &Args, settings: &Settings) -> Result<Report, Trouble> {
             client.each(name, shard, |row| {
                 schemas.wait(row.value.as_deref(), &row.headers);
                 checker.record(decode.input(topic, &raw(name, shard, &row)));
+                ingest.iter_mut().for_each(|it| it.input(topic, &row, &schemas));
             })?;
         }
     }
-    Ok(checker.finish())
+    let mut report = checker.finish();
+    if let Some(ingest) = ingest {
+        report.join(ingest.finish(&client)?);
+    }
+    Ok(report)
 }
 
 fn raw<'a>(topic: &'a str, partition: i32, row: &'a Row) -> Raw<'a> {
@@ -112,7 +123,7 @@ fn raw<'a>(topic: &'a str, partition: i32, row: &'a Row) -> Raw<'a> {
 }
 
 /// Long reads show where they are, on a terminal only.
-fn progress(text: &str) {
+pub(super) fn progress(text: &str) {
     if std::io::stderr().is_terminal() {
         eprint!("\r\x1b[Kreading {text}");
     }

@@ -135,6 +135,8 @@ pub fn tell_proof(printer: &mut Printer, report: &Report, tally: &Tally) {
             Invariant::I3 => "leads",
             Invariant::I6 => "steps",
             Invariant::I8 => "offsets",
+            Invariant::I13 => "records",
+            Invariant::I14 => "changes",
         };
         let looked = format!(" {} {of}", count(verdict.checked));
         let promise = format!(" {} {}:", verdict.invariant.id(), verdict.invariant.promise());

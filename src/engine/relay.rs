@@ -5,9 +5,14 @@
 //! or the stage undoes it. After an unknown outcome nothing is inferred: the shards are restored from
 //! what committed, as after a crash.
 
+mod recovery;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::ports::{AssignedShard, Clock, Event, Failure, Log, Outgoing, Part, Record, Result};
+use super::guard::Guard;
+use super::ports::{
+    AssignedShard, Clock, Event, Failure, Log, OutTopic, Outgoing, Part, Record, Result,
+};
 use super::transaction::{Phase, Step, Transaction};
 use crate::domain::input::Topic;
 use crate::domain::time::{Span, Timestamp};
@@ -58,6 +63,8 @@ pub struct Settings {
     pub most_records: usize,
     pub most_bytes: usize,
     pub idle: Span,
+    /// Stops a shard when so many records in a row, or more than half of the last so many, are dead letters; 0 = never.
+    pub stop_after: usize,
 }
 
 #[derive(Debug, Default)]
@@ -71,6 +78,9 @@ struct Seat {
     batch: u64,
     paused: bool,
     touched: bool,
+    guard: Guard,
+    /// Too much of it is bad: nothing more is taken.
+    stopped: bool,
 }
 
 /// The relay of one log.
@@ -88,6 +98,8 @@ pub struct Relay<L, C, S> {
     busy: bool,
     /// A record could not be taken yet.
     held: bool,
+    /// Shards that stopped since it was asked, each with why.
+    stops: Vec<(i32, String)>,
 }
 
 impl<L: Log, C: Clock, S: Stage> Relay<L, C, S> {
@@ -103,6 +115,7 @@ impl<L: Log, C: Clock, S: Stage> Relay<L, C, S> {
             transaction: Transaction::default(),
             busy: false,
             held: false,
+            stops: Vec::new(),
         }
     }
 
@@ -116,7 +129,17 @@ impl<L: Log, C: Clock, S: Stage> Relay<L, C, S> {
 
     /// Whether every shard that we were given is in work.
     pub fn is_ready(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.stopped() == 0
+    }
+
+    /// How many shards are ours and have stopped.
+    pub fn stopped(&self) -> usize {
+        self.seats.values().filter(|seat| seat.stopped).count()
+    }
+
+    /// Shards that stopped since the last call, each with why.
+    pub fn take_stops(&mut self) -> Vec<(i32, String)> {
+        std::mem::take(&mut self.stops)
     }
 
     /// The shards in work.
@@ -286,6 +309,7 @@ impl<L: Log, C: Clock, S: Stage> Relay<L, C, S> {
             next: from,
             committed: from,
             batch: batch.unwrap_or(0),
+            guard: Guard::new(self.settings.stop_after),
             ..Seat::default()
         };
         self.seats.insert(shard, seat);
@@ -315,7 +339,7 @@ impl<L: Log, C: Clock, S: Stage> Relay<L, C, S> {
     }
 
     fn has_head(&self, shard: i32) -> bool {
-        self.seats.get(&shard).is_some_and(|seat| !seat.queue.is_empty())
+        self.seats.get(&shard).is_some_and(|seat| !seat.stopped && !seat.queue.is_empty())
     }
 
     fn head(&mut self, shard: i32) -> Option<Record> {
@@ -347,11 +371,13 @@ impl<L: Log, C: Clock, S: Stage> Relay<L, C, S> {
             self.log.begin()?;
             self.transaction.open(now, self.clock.monotonic());
         }
+        let bad = outgoing.iter().any(|it| it.topic == OutTopic::DeadLetter);
         for outgoing in outgoing {
             self.send(outgoing)?;
         }
         self.transaction.records += 1;
         let Some(seat) = self.seats.get_mut(&shard) else { return Ok(true) };
+        seat.guard.note(bad);
         seat.next = record.offset + 1;
         seat.touched = true;
         if seat.paused && seat.queue.len() <= FULL / 2 {
@@ -391,90 +417,15 @@ impl<L: Log, C: Clock, S: Stage> Relay<L, C, S> {
             let Some(seat) = self.seats.get_mut(&shard) else { continue };
             (seat.committed, seat.touched) = (seat.next, false);
             seat.batch += 1;
+            if let Some(why) = seat.guard.keep().filter(|_| !seat.stopped) {
+                seat.stopped = true;
+                self.stops.push((shard, why));
+            }
         }
         Ok(())
     }
 
     fn touched(&self) -> Vec<i32> {
         self.seats.iter().filter(|(_, seat)| seat.touched).map(|(shard, _)| *shard).collect()
-    }
-
-    fn recover(&mut self, done: Result<()>) -> Result<()> {
-        let failure = match done {
-            Err(Failure::Abort(_)) => match self.abort() {
-                Ok(()) => return Ok(()),
-                Err(failure) => failure,
-            },
-            Err(failure) => failure,
-            Ok(()) => return Ok(()),
-        };
-        match failure {
-            Failure::Fatal(why) => Err(Failure::Fatal(why)),
-            Failure::Abort(why) | Failure::Unknown(why) => {
-                let now = self.clock.now();
-                self.transaction.lose(now, &why)
-            }
-        }
-    }
-
-    fn abort(&mut self) -> Result<()> {
-        self.end_by_abort()?;
-        self.undo();
-        self.rewind()
-    }
-
-    fn end_by_abort(&mut self) -> Result<()> {
-        if !matches!(self.transaction.phase(), Phase::Open | Phase::Sealed) {
-            return Ok(());
-        }
-        match self.log.abort() {
-            Ok(()) => self.transaction.step(Step::Abort),
-            Err(Failure::Abort(why)) => return Err(Failure::Unknown(why)),
-            Err(failure) => return Err(failure),
-        }
-        Ok(())
-    }
-
-    /// Memory as it was before the batch; what waits is dropped, it will come again.
-    fn undo(&mut self) {
-        self.stage.undo();
-        for seat in self.seats.values_mut() {
-            (seat.next, seat.touched) = (seat.committed, false);
-            (seat.arrived, seat.paused) = (seat.committed, false);
-            seat.queue.clear();
-        }
-    }
-
-    fn rewind(&mut self) -> Result<()> {
-        let to: Vec<(Part, i64)> = self
-            .seats
-            .iter()
-            .map(|(shard, seat)| (Part { topic: IN, shard: *shard }, seat.committed))
-            .collect();
-        for (part, _) in &to {
-            self.sought.insert(part.shard);
-            self.log.resume(*part)?;
-        }
-        self.log.seek(&to)
-    }
-
-    /// After an unknown outcome: a new producer, and every shard from what committed.
-    fn settle(&mut self) -> Result<()> {
-        if self.transaction.phase() == Phase::Lost {
-            self.log.recreate().map_err(|failure| match failure {
-                Failure::Abort(why) => Failure::Unknown(why),
-                failure => failure,
-            })?;
-            self.transaction.step(Step::Recreate);
-            self.stage.undo();
-            let shards: BTreeSet<i32> = self.seats.keys().copied().collect();
-            for shard in shards {
-                let start = self.seats.get(&shard).map_or(0, |seat| seat.committed);
-                self.vacate(shard);
-                self.waiting.insert(shard, start);
-            }
-            self.transaction.step(Step::Settle);
-        }
-        Ok(())
     }
 }

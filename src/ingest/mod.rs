@@ -31,3 +31,6 @@ pub use change::{Change, ChangeType};
 pub use machine::{Done, Machine, Outcome};
 pub use mapping::Mapping;
 pub use parse::{Parser, RawRecord};
+
+/// The header that says which record a change or an event comes of: `topic/partition/offset`.
+pub const CAUSE: &str = "ingest.cause";

@@ -15,8 +15,10 @@ pub use picturing::{Picturing, read_image};
 
 use crate::codec::dead_letter::{self, Source};
 use crate::codec::error::Error;
+use crate::codec::letter::Place;
 use crate::domain::time::Timestamp;
-use crate::engine::ports::{Failure, OutTopic, Outgoing, Record};
+use crate::engine::ports::{OutTopic, Outgoing, Record};
+use crate::ingest::CAUSE;
 
 /// A dead letter larger than this is written without its value.
 const MAX_BYTES: usize = 1_000_000;
@@ -48,38 +50,11 @@ impl Counts {
     }
 }
 
-/// Stops a stage that finds nothing but bad records: then it is not the records that are wrong.
-#[derive(Clone, Copy, Debug, Default)]
-struct Limit {
-    /// 0 = never.
-    most: usize,
-    in_a_row: usize,
-    recent: usize,
-    recent_bad: usize,
-}
-
-impl Limit {
-    fn note(&mut self, bad: bool, topic: &str) -> Result<(), Failure> {
-        if self.most == 0 {
-            return Ok(());
-        }
-        self.in_a_row = if bad { self.in_a_row + 1 } else { 0 };
-        self.recent += 1;
-        self.recent_bad += usize::from(bad);
-        let half = self.recent >= self.most && self.recent_bad * 2 > self.recent;
-        if self.recent >= self.most {
-            (self.recent, self.recent_bad) = (0, 0);
-        }
-        if self.in_a_row < self.most && !half {
-            return Ok(());
-        }
-        Err(Failure::Fatal(format!(
-            "{topic}: more than half of the last {0} records, or {0} in a row, are dead letters: \
-             something is wrong with all of them (see `dlq.reason`); set dead_letters.stop_after = 0 \
-             to go on regardless",
-            self.most
-        )))
-    }
+/// What is written of a record names it, so that nobody must guess what came of what.
+fn caused_by(record: &Record, topic: &str) -> Vec<(String, Option<Vec<u8>>)> {
+    let (topic, partition) = (topic.to_owned(), record.part.shard);
+    let place = Place { topic, partition, offset: record.offset };
+    vec![(CAUSE.to_owned(), Some(place.to_string().into_bytes()))]
 }
 
 fn letter(record: &Record, topic: &str, error: &Error, now: Timestamp) -> Outgoing {

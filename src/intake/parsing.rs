@@ -1,6 +1,6 @@
 //! The first stage: a bridged record to one change, re-keyed to its routing domain. It remembers nothing.
 
-use super::{Counts, Limit, letter};
+use super::{Counts, caused_by, letter};
 use crate::codec::error::{Error, reason};
 use crate::domain::time::Timestamp;
 use crate::engine::ports::{OutTopic, Outgoing, Record, Result};
@@ -29,7 +29,6 @@ pub struct Parsing {
     fetch: Option<Fetch>,
     /// Ids that nobody knew, with when they may be asked for again.
     absent: std::collections::BTreeMap<u32, Timestamp>,
-    limit: Limit,
     open: Counts,
     done: Counts,
 }
@@ -38,20 +37,13 @@ pub struct Parsing {
 const ABSENT_MS: i64 = 30_000;
 
 impl Parsing {
-    pub fn new(
-        parser: Parser,
-        topic: String,
-        domain: String,
-        fetch: Option<Fetch>,
-        stop_after: usize,
-    ) -> Parsing {
+    pub fn new(parser: Parser, topic: String, domain: String, fetch: Option<Fetch>) -> Parsing {
         Parsing {
             parser,
             topic,
             domain,
             fetch,
             absent: std::collections::BTreeMap::new(),
-            limit: Limit { most: stop_after, ..Limit::default() },
             open: Counts::default(),
             done: Counts::default(),
         }
@@ -110,7 +102,7 @@ impl Parsing {
             partition: None,
             key: Some(self.domain.clone().into_bytes()),
             value: Some(change.encode()),
-            headers: Vec::new(),
+            headers: caused_by(record, &self.topic),
             timestamp: Timestamp(at),
         }])
     }
@@ -136,7 +128,6 @@ impl Stage for Parsing {
         let parsed = parsed.unwrap_or_else(|_| {
             Err(Error::new(reason::PROCESSOR_PANIC, "value", "reading it panicked"))
         });
-        self.limit.note(parsed.is_err(), &self.topic)?;
         Ok(Taken::Done(match parsed {
             Ok(outgoing) => outgoing,
             Err(error) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Counts, Limit, letter};
+use super::{Counts, caused_by, letter};
 use crate::codec::encode::Encoder;
 use crate::codec::error::{Error, reason};
 use crate::codec::schema;
@@ -21,24 +21,17 @@ pub struct Picturing {
     encoder: Encoder,
     topic: String,
     machines: BTreeMap<i32, Machine>,
-    limit: Limit,
     open: Counts,
     done: Counts,
 }
 
 impl Picturing {
-    pub fn new(
-        mapping: Arc<Mapping>,
-        encoder: Encoder,
-        topic: String,
-        stop_after: usize,
-    ) -> Picturing {
+    pub fn new(mapping: Arc<Mapping>, encoder: Encoder, topic: String) -> Picturing {
         Picturing {
             mapping,
             encoder,
             topic,
             machines: BTreeMap::new(),
-            limit: Limit { most: stop_after, ..Limit::default() },
             open: Counts::default(),
             done: Counts::default(),
         }
@@ -78,7 +71,7 @@ impl Picturing {
                 partition: None,
                 key: Some(domain.clone().into_bytes()),
                 value: Some(value),
-                headers: Vec::new(),
+                headers: caused_by(record, &self.topic),
                 timestamp: event.at,
             })
         };
@@ -110,7 +103,6 @@ impl Stage for Picturing {
             }
             Err(Error::new(reason::PROCESSOR_PANIC, "value", "mapping it panicked"))
         });
-        self.limit.note(made.is_err(), &self.topic)?;
         Ok(Taken::Done(match made {
             Ok(outgoing) => outgoing,
             Err(error) => {

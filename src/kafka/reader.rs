@@ -57,6 +57,19 @@ impl Reader {
         }))
     }
 
+    /// The next offset of one partition that the group has committed; None = never.
+    pub fn next(&self, topic: &str, partition: i32) -> Result<Option<i64>, Trouble> {
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition(topic, partition);
+        let answer = self.consumer.committed_offsets(asked, QUERY);
+        let answer = answer.map_err(|error| error::inspecting("committed offsets", &error))?;
+        let found = answer.find_partition(topic, partition).map(|found| found.offset());
+        Ok(match found {
+            Some(Offset::Offset(offset)) => Some(offset),
+            _ => None,
+        })
+    }
+
     /// Hands over every committed record of a partition up to its end now, in order.
     pub fn each(&self, topic: &str, partition: i32, take: impl FnMut(Row)) -> Result<(), Trouble> {
         self.from(topic, partition, Offset::Beginning, take)

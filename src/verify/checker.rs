@@ -194,7 +194,7 @@ impl Checker {
 
     /// All checks.
     pub fn finish(mut self) -> Report {
-        let mut findings = Findings::new();
+        let mut findings = Findings::of(&Invariant::ROUTER);
         for file in self.leads.values_mut() {
             let order = |a: &LeadAssigned| (a.lead_created_at, a.assignment_no);
             file.assigned.sort_by_key(|(place, assigned)| (order(assigned), place.offset));
@@ -205,9 +205,7 @@ impl Checker {
         leads::check(&self, &mut findings);
         sla::check(&self, &mut findings);
         offsets::check(&self, &mut findings);
-        let Findings { verdicts, mut violations } = findings;
-        violations.sort_by(|a, b| (a.invariant, &a.place).cmp(&(b.invariant, &b.place)));
-        Report { verdicts, violations }
+        findings.report()
     }
 }
 

@@ -9,6 +9,8 @@
 //! | I6 | an SLA step fired once, not early, not after its end; or had an end; or is not due |
 //! | I8 | committed offsets are those of the newest `shard` image; above, nothing is decided |
 //!
+//! Of ingest, I13 and I14: see `stages`.
+//!
 //! Records may come in any order of topics; within a partition they come by offset. Everything is
 //! checked at the end, in `finish`, so that the same checker serves Kafka, the embedded log and
 //! tests.
@@ -18,10 +20,12 @@ mod leads;
 mod offsets;
 pub mod read;
 mod sla;
+mod stages;
 #[cfg(test)]
 mod tests;
 
 pub use checker::Checker;
+pub use stages::{Owed, Stages};
 
 use std::fmt;
 
@@ -115,10 +119,13 @@ pub enum Invariant {
     I3,
     I6,
     I8,
+    I13,
+    I14,
 }
 
 impl Invariant {
-    pub const ALL: [Invariant; 5] =
+    /// Those of the router.
+    pub const ROUTER: [Invariant; 5] =
         [Invariant::I1, Invariant::I2, Invariant::I3, Invariant::I6, Invariant::I8];
 
     pub fn id(self) -> &'static str {
@@ -128,6 +135,8 @@ impl Invariant {
             Invariant::I3 => "I3",
             Invariant::I6 => "I6",
             Invariant::I8 => "I8",
+            Invariant::I13 => "I13",
+            Invariant::I14 => "I14",
         }
     }
 
@@ -139,6 +148,8 @@ impl Invariant {
             Invariant::I3 => "the last decision about a lead is what the state says",
             Invariant::I6 => "every deadline was kept, met, or is not due",
             Invariant::I8 => "offsets, state and outcomes end at the same record",
+            Invariant::I13 => "every bridged record is one change, one dead letter, or not wanted",
+            Invariant::I14 => "every change has its events, each once, or one dead letter",
         }
     }
 }
@@ -182,6 +193,12 @@ impl Report {
     pub fn passed(&self) -> bool {
         self.verdicts.iter().all(|verdict| verdict.violations == 0)
     }
+
+    /// This report and another, of other invariants.
+    pub fn join(&mut self, other: Report) {
+        self.verdicts.extend(other.verdicts);
+        self.violations.extend(other.violations);
+    }
 }
 
 /// Collects what is found.
@@ -191,20 +208,33 @@ struct Findings {
 }
 
 impl Findings {
-    fn new() -> Findings {
-        let verdict = |invariant| Verdict { invariant, checked: 0, violations: 0 };
-        Findings { verdicts: Invariant::ALL.map(verdict).to_vec(), violations: Vec::new() }
+    fn of(invariants: &[Invariant]) -> Findings {
+        let verdict =
+            |invariant: &Invariant| Verdict { invariant: *invariant, checked: 0, violations: 0 };
+        Findings { verdicts: invariants.iter().map(verdict).collect(), violations: Vec::new() }
+    }
+
+    fn verdict(&mut self, invariant: Invariant) -> Option<&mut Verdict> {
+        self.verdicts.iter_mut().find(|verdict| verdict.invariant == invariant)
     }
 
     fn checked(&mut self, invariant: Invariant) {
-        self.verdicts[invariant as usize].checked += 1;
+        if let Some(verdict) = self.verdict(invariant) {
+            verdict.checked += 1;
+        }
     }
 
     fn broken(&mut self, invariant: Invariant, place: &Place, text: String) {
-        let verdict = &mut self.verdicts[invariant as usize];
+        let Some(verdict) = self.verdict(invariant) else { return };
         verdict.violations += 1;
         if verdict.violations <= VIOLATIONS_MAX {
             self.violations.push(Violation { invariant, place: place.clone(), text });
         }
+    }
+
+    fn report(self) -> Report {
+        let Findings { verdicts, mut violations } = self;
+        violations.sort_by(|a, b| (a.invariant, &a.place).cmp(&(b.invariant, &b.place)));
+        Report { verdicts, violations }
     }
 }

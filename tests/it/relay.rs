@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use lead_router::codec::encode::{Encoder, Format};
+use lead_router::domain::input::Topic;
 use lead_router::domain::time::{Span, Timestamp};
 use lead_router::embedded::{Cluster, EmbeddedLog, Options};
 use lead_router::engine::ports::{Clock, Committed, Event, Failure, Log, Outgoing, Part, Result};
@@ -13,6 +14,7 @@ use lead_router::engine::relay::{Relay, Settings};
 use lead_router::ingest::picture::{Key, Picture};
 use lead_router::ingest::{Change, ChangeType, Machine, Mapping};
 use lead_router::intake::{Picturing, read_image};
+use lead_router::verify::{Place, Stages};
 use serde_json::{Value, json};
 
 const START: i64 = 1_767_603_600_000;
@@ -187,6 +189,7 @@ fn run(seed: u64) -> u64 {
         most_records: 1 + random.below(30) as usize,
         most_bytes: 1 << 20,
         idle: Span::ZERO,
+        stop_after: 0,
     };
     let mut crashes = 0;
     let relay = |slot: u64, salt: u64| {
@@ -194,7 +197,7 @@ fn run(seed: u64) -> u64 {
         let random = Random(seed ^ salt << 8 ^ slot);
         let rough = Rough { log, random, rough: rough.clone(), dead: false };
         let encoder = Encoder::new(Format::Json);
-        let stage = Picturing::new(mapping.clone(), encoder, "raw".to_owned(), 0);
+        let stage = Picturing::new(mapping.clone(), encoder, "raw".to_owned());
         Relay::new(rough, SimClock(now.clone()), stage, settings)
     };
     let mut relays = [relay(0, 0), relay(1, 0)];
@@ -238,10 +241,16 @@ fn check(cluster: &Cluster, seed: u64) {
     let (expected, pictures) = expected();
     let mut told: BTreeMap<String, Told> = BTreeMap::new();
     let mut images: BTreeMap<Key, Picture> = BTreeMap::new();
+    let mut stages = Stages::new(Arc::new(Mapping::default()), "raw".to_owned(), true);
     for shard in 0..PARTITIONS {
+        let [committed, ..] = cluster.group_offsets(shard);
+        stages.committed("raw", shard, committed.map(|(offset, _)| offset));
         for record in cluster.read("rep-changed", shard, 0, usize::MAX) {
             let domain = String::from_utf8(record.key.expect("a key")).expect("text");
-            let value = serde_json::from_slice(&record.value.expect("a value")).expect("JSON");
+            let value: Value =
+                serde_json::from_slice(&record.value.expect("a value")).expect("JSON");
+            let id = value["event_id"].as_str().expect("an id");
+            stages.event(Topic::RepChanged, id, &record.headers);
             told.entry(domain.clone()).or_default().push((domain, value));
         }
         for record in cluster.read("lead-router.state", shard, 0, usize::MAX) {
@@ -250,6 +259,7 @@ fn check(cluster: &Cluster, seed: u64) {
             images.insert(key, picture.expect("pictures stay"));
         }
     }
+    prove(cluster, stages, &images, seed);
     for (domain, expected) in &expected {
         let told = told.get(domain).map_or(&[][..], Vec::as_slice);
         let at = told.iter().zip(expected).position(|(told, expected)| told != expected);
@@ -261,6 +271,72 @@ fn check(cluster: &Cluster, seed: u64) {
     for (key, picture) in &pictures {
         assert_eq!(images.get(key), Some(picture), "seed {seed}: {key:?}");
     }
+}
+
+/// The checker of the topics says the same, without knowing what was expected.
+fn prove(cluster: &Cluster, mut stages: Stages, images: &BTreeMap<Key, Picture>, seed: u64) {
+    for (key, picture) in images {
+        stages.image(key.clone(), picture.clone());
+    }
+    for partition in 0..PARTITIONS {
+        for record in cluster.read("lead-created", partition, 0, usize::MAX) {
+            let place = Place { topic: "raw".to_owned(), partition, offset: record.offset };
+            let (key, value) = (record.key.as_deref(), record.value.as_deref());
+            stages.change(&place, key, value, &record.headers);
+        }
+    }
+    let report = stages.finish();
+    assert!(report.passed(), "seed {seed}: {:?}", report.violations);
+    let checked: u64 = report.verdicts.iter().map(|verdict| verdict.checked).sum();
+    assert_eq!(checked, CHANGES as u64, "seed {seed}");
+}
+
+#[test]
+fn a_partition_of_nothing_but_bad_records_stops_and_the_others_go_on() {
+    let now = || Timestamp(START);
+    let options = Options { partitions: PARTITIONS, waits: false, ..Options::default() };
+    let cluster = Cluster::new(options, now);
+    let settings = Settings {
+        linger: Span::ZERO,
+        work: Span::from_millis(20),
+        most_records: 7,
+        most_bytes: 1 << 20,
+        idle: Span::ZERO,
+        stop_after: 10,
+    };
+    let mapping = Arc::new(Mapping::default());
+    let stage = Picturing::new(mapping, Encoder::new(Format::Json), "raw".to_owned());
+    let clock = SimClock(Arc::new(AtomicI64::new(START)));
+    let mut relay = Relay::new(EmbeddedLog::new(&cluster, "worker"), clock, stage, settings);
+    let at = Timestamp(START);
+    // Domains of either partition.
+    let home = |domain: &str| cluster.produce("lead-created", domain.as_bytes(), b"{", at);
+    let names: Vec<String> = (0..9).map(|n| format!("org-{n}")).collect();
+    let shard_of = |domain: &str| {
+        let ends: Vec<i64> = (0..PARTITIONS).map(|it| cluster.end("lead-created", it)).collect();
+        home(domain);
+        (0..PARTITIONS).find(|it| cluster.end("lead-created", *it) != ends[*it as usize])
+    };
+    let shards: Vec<i32> = names.iter().filter_map(|name| shard_of(name)).collect();
+    let bad = shards[0];
+    let good = names.iter().zip(&shards).find(|(_, shard)| **shard != bad).expect("both").0;
+    for number in 0..40 {
+        home(&names[0]);
+        if number % 2 == 0 {
+            let (_, change) = change(number);
+            cluster.produce("lead-created", good.as_bytes(), &change.encode(), at);
+        }
+    }
+    for _ in 0..200 {
+        relay.turn().expect("it goes on");
+    }
+    let stops = relay.take_stops();
+    assert_eq!(stops.len(), 1, "{stops:?}");
+    assert_eq!((stops[0].0, relay.stopped(), relay.is_ready()), (bad, 1, false));
+    assert!(stops[0].1.contains("in a row are dead letters"), "{stops:?}");
+    let committed = |shard| cluster.group_offsets(shard)[0].clone().map_or(0, |(it, _)| it);
+    assert!(committed(bad) < cluster.end("lead-created", bad), "it stands where it stopped");
+    assert_eq!(committed(1 - bad), cluster.end("lead-created", 1 - bad), "the other is through");
 }
 
 #[test]

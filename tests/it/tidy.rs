@@ -12,7 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ingest", &["domain", "codec"]),
     ("intake", &["domain", "codec", "engine", "ingest"]),
     ("embedded", &["domain", "engine"]),
-    ("verify", &["domain", "codec", "engine"]),
+    ("verify", &["domain", "codec", "engine", "ingest"]),
     ("evaluate", &["domain", "codec", "engine"]),
     ("config", &["domain"]),
     ("registry", &["domain", "codec", "config"]),

@@ -3,7 +3,7 @@
 pub mod pipe;
 
 #[cfg(feature = "kafka")]
-mod service;
+pub(super) mod service;
 mod snapshot;
 
 use std::io;
@@ -100,7 +100,7 @@ fn serve(_args: &Args) -> Exit {
     Exit::Usage
 }
 
-fn parser(mapping: Option<&Path>, schemas: Option<&Path>) -> Result<Parser, Exit> {
+pub(super) fn parser(mapping: Option<&Path>, schemas: Option<&Path>) -> Result<Parser, Exit> {
     let mapping = match mapping {
         Some(path) => read_mapping(path)?,
         None => Mapping::default(),

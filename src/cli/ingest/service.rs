@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::codec::SchemaRef;
@@ -36,6 +37,8 @@ struct Shared {
     layout: Layout,
     /// Bridged topics: name, domain, partitions.
     bridged: Vec<(String, String, i32)>,
+    /// Partitions that stopped, by worker.
+    stopped: Vec<AtomicUsize>,
 }
 
 pub(super) fn main(settings: Settings) -> Exit {
@@ -83,7 +86,9 @@ fn prepared(settings: Settings) -> Result<(Shared, Served), Exit> {
     let health = Arc::new(Health::default());
     let endpoint = Endpoint { metrics: Arc::clone(&metrics), health };
     let served = Served { listener, endpoint, more: axum::Router::new() };
-    Ok((Shared { settings, parser, encoder, registry, metrics, layout, bridged }, served))
+    let workers = settings.workers + bridged.len();
+    let stopped = (0..workers).map(|_| AtomicUsize::new(0)).collect();
+    Ok((Shared { settings, parser, encoder, registry, metrics, layout, bridged, stopped }, served))
 }
 
 /// How canonical events are written: with a registry, under the ids that our schemas have there.
@@ -132,38 +137,32 @@ fn parsing(
     ready: &dyn Fn(bool),
 ) -> Result<(), Ended> {
     let mut settings = shared.settings.clone();
-    settings.group = format!("{}-ingest-{topic}", settings.group);
+    settings.group = settings.parsing_group(topic);
     let layout = one_topic(topic, partitions);
     let fetch = shared.registry.clone().map(fetch);
-    let stage = Parsing::new(
-        shared.parser.clone(),
-        topic.to_owned(),
-        domain.to_owned(),
-        fetch,
-        settings.dead_letters_stop_after,
-    );
+    let stage = Parsing::new(shared.parser.clone(), topic.to_owned(), domain.to_owned(), fetch);
     let told = |stage: &mut Parsing| tell(shared, "parse", stage.take_counts());
-    work(settings, layout, stage, seat, 0, ready, &told)
+    work(shared, Job { settings, layout, worker: 0 }, stage, seat, ready, &told)
 }
 
 /// The second stage.
 fn picturing(shared: &Shared, seat: &Seat, ready: &dyn Fn(bool)) -> Result<(), Ended> {
     let mut settings = shared.settings.clone();
-    settings.group = format!("{}-ingest", settings.group);
+    settings.group = settings.picturing_group();
     settings.topics.state = settings.topics.ingest_state.clone();
     let layout = one_topic(&settings.topics.raw, shared.layout.partitions());
     let stage = Picturing::new(
         Arc::clone(&shared.parser.mapping),
         shared.encoder.clone(),
         settings.topics.raw.clone(),
-        settings.dead_letters_stop_after,
     );
     let label = seat.worker.to_string();
     let told = |stage: &mut Picturing| {
         shared.metrics.set(Metric::IngestPictures, &[&label], stage.pictures() as f64);
         tell(shared, "picture", stage.take_counts());
     };
-    work(settings, layout, stage, seat, seat.worker, ready, &told)
+    let job = Job { settings, layout, worker: seat.worker };
+    work(shared, job, stage, seat, ready, &told)
 }
 
 fn one_topic(name: &str, partitions: i32) -> Layout {
@@ -174,16 +173,23 @@ fn one_topic(name: &str, partitions: i32) -> Layout {
     Layout::new(names, partitions)
 }
 
-/// One worker, on its own thread, from joining its group to leaving it.
-fn work<S: Stage>(
+/// What a worker reads, in which group, and its number there.
+struct Job {
     settings: Settings,
     layout: Layout,
+    worker: usize,
+}
+
+/// One worker, on its own thread, from joining its group to leaving it.
+fn work<S: Stage>(
+    shared: &Shared,
+    job: Job,
     stage: S,
     seat: &Seat,
-    worker: usize,
     ready: &dyn Fn(bool),
     tell: &dyn Fn(&mut S),
 ) -> Result<(), Ended> {
+    let Job { settings, layout, worker } = job;
     let size = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
     let pace = relay::Settings {
         linger: Span::from_millis(settings.batch.linger_ms),
@@ -191,7 +197,9 @@ fn work<S: Stage>(
         most_records: size(settings.batch.max_records),
         most_bytes: size(settings.batch.max_bytes),
         idle: Span::from_millis(100),
+        stop_after: settings.dead_letters_stop_after,
     };
+    let topic = layout.name(relay::IN).unwrap_or_default().to_owned();
     let log = KafkaLog::connect(Arc::new(settings), worker, layout, seat.stop.flag())
         .map_err(|trouble| ended(&trouble))?;
     let mut relay = Relay::new(log, WallClock::new(), stage, pace);
@@ -200,6 +208,15 @@ fn work<S: Stage>(
         relay.turn().map_err(failed)?;
         seat.pulse.tick();
         tell(relay.stage_mut());
+        for (shard, why) in relay.take_stops() {
+            tracing::error!(
+                topic,
+                shard,
+                why,
+                "partition stopped: its producer is broken; see LeadRouterPartitionStopped"
+            );
+        }
+        stopped(shared, seat.worker, relay.stopped());
         let standby = relay.shards().next().is_none() && began.elapsed() < JOINING;
         ready(relay.is_ready() && !standby);
     }
@@ -208,8 +225,17 @@ fn work<S: Stage>(
     stopped
 }
 
+/// Partitions of all workers that have stopped.
+fn stopped(shared: &Shared, worker: usize, count: usize) {
+    let Some(own) = shared.stopped.get(worker) else { return };
+    if own.swap(count, Ordering::Relaxed) != count {
+        let all: usize = shared.stopped.iter().map(|it| it.load(Ordering::Relaxed)).sum();
+        shared.metrics.set(Metric::ShardsStopped, &[], all as f64);
+    }
+}
+
 /// Schemas that are not in the folder are the registry's to know.
-fn fetch(client: Arc<Client>) -> Fetch {
+pub(in crate::cli) fn fetch(client: Arc<Client>) -> Fetch {
     Box::new(move |id| match client.schema(SchemaRef::Id(id)) {
         Ok(registry::Fetched::Avro(text)) => Fetched::Schema(text),
         Ok(registry::Fetched::Unfit(_) | registry::Fetched::Absent) => Fetched::Absent,

@@ -160,6 +160,7 @@ impl Bench {
     }
 
     /// The reason of the newest dead letter.
+    #[cfg(feature = "registry")]
     pub(crate) fn last_reason(&self) -> String {
         let home = partition_of(b"acme", PARTITIONS);
         let newest = self.records("lead-router.dead-letter", home).pop();

@@ -1,0 +1,89 @@
+//! What a relay does when a transaction did not commit, or nobody knows whether it did.
+
+use std::collections::BTreeSet;
+
+use super::{IN, Relay, Stage};
+use crate::engine::ports::{Clock, Failure, Log, Part, Result};
+use crate::engine::transaction::{Phase, Step};
+
+impl<L: Log, C: Clock, S: Stage> Relay<L, C, S> {
+    pub(super) fn recover(&mut self, done: Result<()>) -> Result<()> {
+        let failure = match done {
+            Err(Failure::Abort(_)) => match self.abort() {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            },
+            Err(failure) => failure,
+            Ok(()) => return Ok(()),
+        };
+        match failure {
+            Failure::Fatal(why) => Err(Failure::Fatal(why)),
+            Failure::Abort(why) | Failure::Unknown(why) => {
+                let now = self.clock.now();
+                self.transaction.lose(now, &why)
+            }
+        }
+    }
+
+    fn abort(&mut self) -> Result<()> {
+        self.end_by_abort()?;
+        self.undo();
+        self.rewind()
+    }
+
+    pub(super) fn end_by_abort(&mut self) -> Result<()> {
+        if !matches!(self.transaction.phase(), Phase::Open | Phase::Sealed) {
+            return Ok(());
+        }
+        match self.log.abort() {
+            Ok(()) => self.transaction.step(Step::Abort),
+            Err(Failure::Abort(why)) => return Err(Failure::Unknown(why)),
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
+    }
+
+    /// Memory as it was before the batch; what waits is dropped, it will come again.
+    pub(super) fn undo(&mut self) {
+        self.stage.undo();
+        for seat in self.seats.values_mut() {
+            (seat.next, seat.touched) = (seat.committed, false);
+            (seat.arrived, seat.paused) = (seat.committed, false);
+            seat.guard.undo();
+            seat.queue.clear();
+        }
+    }
+
+    pub(super) fn rewind(&mut self) -> Result<()> {
+        let to: Vec<(Part, i64)> = self
+            .seats
+            .iter()
+            .map(|(shard, seat)| (Part { topic: IN, shard: *shard }, seat.committed))
+            .collect();
+        for (part, _) in &to {
+            self.sought.insert(part.shard);
+            self.log.resume(*part)?;
+        }
+        self.log.seek(&to)
+    }
+
+    /// After an unknown outcome: a new producer, and every shard from what committed.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        if self.transaction.phase() == Phase::Lost {
+            self.log.recreate().map_err(|failure| match failure {
+                Failure::Abort(why) => Failure::Unknown(why),
+                failure => failure,
+            })?;
+            self.transaction.step(Step::Recreate);
+            self.stage.undo();
+            let shards: BTreeSet<i32> = self.seats.keys().copied().collect();
+            for shard in shards {
+                let start = self.seats.get(&shard).map_or(0, |seat| seat.committed);
+                self.vacate(shard);
+                self.waiting.insert(shard, start);
+            }
+            self.transaction.step(Step::Settle);
+        }
+        Ok(())
+    }
+}
