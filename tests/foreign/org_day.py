@@ -1,29 +1,40 @@
 #!/usr/bin/env python3
-"""An org's day through ingest and the router, with ingest killed on the way: the right owners, every event once.
+"""An org's day through ingest and the router, ingest killed on the way: the right owners, every event once.
 
   org_day.py BOOTSTRAP [--records N] [--kills N] [--seed N]
 
-The records are written as three bridges would: CometD's JSON, flattened rows, and rows polled with an operation in
-a header. What ingest wrote is compared, event id by event id, with what the same binary says as a filter.
+The records are written in the shapes of ten bridges (bridges.py). Kills come while a transaction of ingest is open, as far
+as that can be seen from outside. What ingest wrote is compared, event id by event id, with what the same binary says as a
+filter, and `lead-router verify` proves it over both stages from the topics.
 """
 
 import argparse
 import base64
+import collections
 import json
 import random
 import subprocess
+import threading
 import time
 
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import NewTopic
 
+import bridges
+import wire
+from bad_input import murmur2
 from service import BINARY, Router
-from wire import INPUTS, QUIET, Wire
 
 STATES = ["CA", "NY", "TX", "WA", "FL", "IL", "MA", "CO"]
 SUFFIX = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
-TOPICS = ["sf.reference", "sf.lead", "sf.rest"]
 DOMAIN = "acme"
+PREFIX = f"day-{int(time.time())}-"
+# The parts of a territory in one order, for both ways; leads and the rest by record.
+BRIDGED = {"reference": 1, "lead": 3, "rest": 3}
+# Slow enough that there is work after every kill: a killed member keeps its partitions until its session ends (6 s).
+RATE = 400
+PARTITIONS = 8
+HOME = murmur2(DOMAIN.encode()) % PARTITIONS
 
 
 def sid(prefix, number):
@@ -33,215 +44,238 @@ def sid(prefix, number):
 
 
 class Day:
-    """The records of the day, and who should own each lead in the end."""
+    """The records of the day as (topic, partition key, time, key, value, headers), and who should own each lead in the end."""
 
     def __init__(self, count, seed):
         self.rng, self.number, self.at = random.Random(seed), 0, int(time.time() * 1000) - 600_000
         self.reps = [sid("005", n) for n in range(len(STATES) * 2)]
-        self.owners = {}
-        self.reference = [self.user(rep) for rep in self.reps]
+        self.owners, self.shapes = {}, collections.Counter()
+        self.reference = [self.say("reference", "User", rep, "CREATE", {
+            "Name": rep, "IsActive": True, "UserType": "Standard"}, bridges.row) for rep in self.reps]
         for n, state in enumerate(STATES):
             self.reference += self.territory(n, state)
         leads = count // 2
         self.creates = [self.lead(n) for n in range(leads)]
         self.rest = [self.change(sid("00Q", self.rng.randrange(leads))) for _ in range(count - leads)]
 
-    def header(self, entity, record, kind, fields):
+    def say(self, topic, entity, record, kind, body, shape=None):
         self.number += 1
-        self.at += self.rng.randrange(40)
-        return {"entityName": entity, "recordIds": [record], "changeType": kind, "transactionKey": f"tx-{self.number}",
-                "sequenceNumber": 1, "commitTimestamp": self.at, "commitNumber": self.number,
-                "commitUser": self.reps[0], "changedFields": fields}
-
-    def comet(self, topic, entity, record, kind, body):
-        fields = [name for name in body if kind == "UPDATE"]
-        header = self.header(entity, record, kind, fields)
-        value = {"schema": "s", "payload": dict(body, ChangeEventHeader=header), "event": {"replayId": self.number}}
-        return topic, record, value, []
-
-    def row(self, entity, record, body):
-        headers = [["operation", "read"], ["sobject", entity], ["commit_timestamp", str(self.at)]]
-        return "sf.reference", record, dict(body, Id=record), headers
-
-    def user(self, rep):
-        return self.row("User", rep, {"Name": rep, "IsActive": True, "UserType": "Standard"})
+        self.at += 1 + self.rng.randrange(40)
+        change = bridges.Change(entity, record, kind, body, self.number, self.at, self.reps[0])
+        fit = [it for it in bridges.ALL.values() if bridges.can_say(it, change)]
+        shape = shape or self.rng.choice(fit)
+        self.shapes[shape.__name__] += 1
+        return (topic, record, self.at, *shape(change))
 
     def territory(self, n, state):
         territory, rule, item = sid("0MI", n), sid("0Mb", n), sid("0Mc", n)
-        return [
-            self.row("ObjectTerritory2AssignmentRuleItem", item, {
+        parts = [
+            ("ObjectTerritory2AssignmentRuleItem", item, {
                 "RuleId": rule, "Field": "Lead.State", "Operation": "equals", "Value": state, "SortOrder": 1}),
-            self.row("ObjectTerritory2AssignmentRule", rule, {"ObjectType": "Lead", "IsActive": True}),
-            self.row("RuleTerritory2Association", sid("0Md", n), {"RuleId": rule, "TerritoryId": territory}),
-            self.row("UserTerritory2Association", sid("0Me", n), {
+            ("ObjectTerritory2AssignmentRule", rule, {"ObjectType": "Lead", "IsActive": True}),
+            ("RuleTerritory2Association", sid("0Md", n), {"RuleId": rule, "TerritoryId": territory}),
+            ("UserTerritory2Association", sid("0Me", n), {
                 "Territory2Id": territory, "UserId": self.reps[n], "IsActive": True}),
-            self.row("Territory2", territory, {"Name": state}),
+            ("Territory2", territory, {"Name": state}),
         ]
+        return [self.say("reference", entity, record, "CREATE", body, bridges.row) for entity, record, body in parts]
 
     def lead(self, n):
         record, state = sid("00Q", n), self.rng.randrange(len(STATES))
         self.owners[record] = self.reps[state]
-        body = {"Company": f"Company {n}", "Status": "Open - Not Contacted", "OwnerId": sid("00G", 1),
-                "Address": {"State": STATES[state], "Country": "United States"}}
-        return self.comet("sf.lead", "Lead", record, "CREATE", body)
+        return self.say("lead", "Lead", record, "CREATE", {
+            "Company": f"Company {n}", "Status": "Open - Not Contacted", "OwnerId": sid("00G", 1),
+            "Address": {"State": STATES[state], "Country": "United States"}})
 
     def change(self, lead):
         what = self.rng.randrange(8)
         if what == 0:
-            owner = self.reps[self.rng.randrange(len(self.reps))]
+            owner = self.rng.choice(self.reps)
             self.owners[lead] = owner
-            return self.comet("sf.lead", "Lead", lead, "UPDATE", {"OwnerId": owner})
+            return self.say("lead", "Lead", lead, "UPDATE", {"OwnerId": owner})
         if what == 1:
-            return self.comet("sf.lead", "Lead", lead, "UPDATE", {"Rating": self.rng.choice(["Hot", "Warm", "Cold"])})
+            return self.say("lead", "Lead", lead, "UPDATE", {"Rating": self.rng.choice(["Hot", "Warm", "Cold"])})
         if what == 2:
-            return self.comet("sf.lead", "Lead", lead, "UPDATE", {"Title": "Nobody maps this"})
+            return self.say("lead", "Lead", lead, "UPDATE", {"Title": "Nobody maps this"})
         if what == 3:
-            task = {"WhoId": lead, "OwnerId": self.reps[0], "Status": "Completed", "TaskSubtype": "Call"}
-            return self.comet("sf.rest", "Task", sid("00T", self.number), "CREATE", task)
+            return self.say("rest", "Task", sid("00T", self.number), "CREATE", {
+                "WhoId": lead, "OwnerId": self.reps[0], "Status": "Completed", "TaskSubtype": "Call"})
         if what == 4:
-            account = {"Name": f"Account {self.number}", "Type": "Customer - Direct", "OwnerId": self.reps[1]}
-            return self.comet("sf.rest", "Account", sid("001", self.number), "CREATE", account)
+            return self.say("rest", "Account", sid("001", self.number), "CREATE", {
+                "Name": f"Account {self.number}", "Type": "Customer - Direct", "OwnerId": self.reps[1]})
         if what == 5:
-            deal = {"StageName": "Closed Won", "IsClosed": True, "IsWon": True, "OwnerId": self.reps[2], "Amount": 5.5}
-            return self.comet("sf.rest", "Opportunity", sid("006", self.number), "CREATE", deal)
+            return self.say("rest", "Opportunity", sid("006", self.number), "CREATE", {
+                "StageName": "Closed Won", "IsClosed": True, "IsWon": True, "OwnerId": self.reps[2], "Amount": 5.5})
         if what == 6:
-            return self.comet("sf.rest", "Case", sid("500", self.number), "CREATE", {"Subject": "not wanted"})
-        return "sf.rest", "x", {"nobody": "knows what this is", "number": self.number}, []
+            return self.say("rest", "Case", sid("500", self.number), "CREATE", {"Subject": "not wanted"})
+        self.number += 1
+        return "rest", "x", self.at, b"x", bridges.text({"nobody": "knows what this is", "number": self.number}), []
 
 
-def write(bootstrap, records):
-    producer = Producer({**QUIET, "bootstrap.servers": bootstrap, "queue.buffering.max.messages": 1_000_000})
-    for topic, key, value, headers in records:
-        producer.produce(topic, json.dumps(value).encode(), key.encode(), headers=[tuple(it) for it in headers])
-    producer.flush()
+def write(bootstrap, records, rate=None):
+    """By record, so that its changes keep their order."""
+    out = Producer({**wire.QUIET, "bootstrap.servers": bootstrap, "queue.buffering.max.messages": 1_000_000})
+    began = time.monotonic()
+    for number, (topic, record, at, key, value, headers) in enumerate(records):
+        if rate:
+            time.sleep(max(0.0, began + number / rate - time.monotonic()))
+        partition = sum(record.encode()) % BRIDGED[topic]
+        wire.send(out, PREFIX + topic, key, value, headers=list(headers), timestamp=at, partition=partition)
+        out.poll(0)
+    out.flush()
 
 
 def as_filter(records):
+    """Events by topic and the number of dead letters, as `ingest --pipe` has them."""
     lines = []
-    for offset, (topic, key, value, headers) in enumerate(records):
-        lines.append(json.dumps({
-            "topic": topic, "partition": 0, "offset": offset, "timestamp": int(time.time() * 1000), "headers": headers,
-            "key_base64": base64.b64encode(key.encode()).decode(), "value_json": value}))
-    done = subprocess.run([BINARY, "ingest", "--pipe", "--domain", DOMAIN], input="\n".join(lines),
-                          capture_output=True, text=True, check=True)
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    events = [it for it in answers if it.get("topic") in INPUTS]
-    letters = sum(1 for it in answers if it.get("topic") == "lead-router.dead-letter")
+    for offset, (topic, _, at, key, value, headers) in enumerate(records):
+        line = {"topic": PREFIX + topic, "partition": 0, "offset": offset, "timestamp": at, "headers": headers,
+                "value_base64": base64.b64encode(value).decode()}
+        line |= {"key_base64": base64.b64encode(key).decode()} if key else {"key_null": True}
+        lines.append(json.dumps(line))
+    done = subprocess.run([BINARY, "ingest", "--pipe", "--domain", DOMAIN, "--schemas", str(bridges.SCHEMAS)],
+                          input="\n".join(lines), capture_output=True, text=True, check=True)
+    events, letters = collections.defaultdict(list), 0
+    for answer in map(json.loads, done.stdout.splitlines()):
+        letters += answer.get("topic") == "lead-router.dead-letter"
+        if answer.get("topic") in wire.INPUTS:
+            events[answer["topic"]].append(answer["value"]["event_id"])
     return events, letters
 
 
-def read(bootstrap, topic):
-    consumer = Consumer({**QUIET, "bootstrap.servers": bootstrap, "group.id": "org-day-reader",
-                         "isolation.level": "read_committed", "enable.auto.commit": False})
-    count = len(AdminClient({"bootstrap.servers": bootstrap}).list_topics(topic, timeout=10).topics[topic].partitions)
-    rows = []
-    for partition in range(count):
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-        consumer.assign([TopicPartition(topic, partition, low)])
-        while low < high:
-            message = consumer.poll(2)
-            if message is None:
-                break
-            rows.append(message)
-            low = message.offset() + 1
-    consumer.close()
-    return rows
+class Ends:
+    """How far a topic reaches, for readers of committed records and for all."""
+
+    def __init__(self, bootstrap):
+        self.clients = [Consumer({**wire.QUIET, "bootstrap.servers": bootstrap, "group.id": "ends", "isolation.level": level})
+                        for level in ("read_committed", "read_uncommitted")]
+
+    def open(self, topic):
+        """Whether a transaction is open in the org's partition."""
+        part = TopicPartition(PREFIX + topic, HOME)
+        stable, end = (client.get_watermark_offsets(part, timeout=10)[1] for client in self.clients)
+        return stable < end
 
 
-def wait_for(what, most=150):
+def wait_for(what, most=240):
     until = time.monotonic() + most
     while not what():
         if time.monotonic() > until:
             raise SystemExit(f"not within {most} s: {what.__doc__}")
-        time.sleep(1)
+        time.sleep(0.5)
+
+
+class Test:
+    def __init__(self, options):
+        self.options, self.bootstrap, self.rng = options, options.bootstrap, random.Random(options.seed)
+        self.day, self.wire = Day(options.records, options.seed), wire.Wire()
+        everything = self.day.reference + self.day.creates + self.day.rest
+        self.expected, self.letters = as_filter(everything)
+        print(f"{len(everything)} records, {sum(map(len, self.expected.values()))} events and {self.letters} dead letters "
+              f"expected; shapes: {dict(self.day.shapes)}", flush=True)
+        admin = wire.admin(self.bootstrap)
+        for future in admin.create_topics([NewTopic(PREFIX + it, n, 1) for it, n in BRIDGED.items()]).values():
+            future.result()
+        topics = "\n".join(f'{it.replace("-", "_")} = "{PREFIX}{it}"' for it in wire.RECORDS)
+        topics += "".join(f'\n{it} = "{PREFIX}{it}"' for it in ("state", "dead_letter", "raw", "ingest_state"))
+        topics += f"""\nlead_created_fast = ""\n[ingest]\ntopics = "{", ".join(PREFIX + it for it in BRIDGED)}"
+domain = "{DOMAIN}"\nschemas = "{bridges.SCHEMAS}"\n"""
+        self.router = Router(self.bootstrap, instance="0", group=PREFIX, topics=topics)
+        self.ingest = Router(self.bootstrap, instance="1", group=PREFIX, topics=topics)
+        self.router.command("topics", "apply", "--yes")
+
+    def start_ingest(self):
+        out = open(self.ingest.log, "ab")
+        self.ingest.process = subprocess.Popen([BINARY, "ingest", "--config", self.ingest.config], stdout=out, stderr=out)
+
+    def read(self, topic):
+        return wire.read_all(self.bootstrap, PREFIX + topic)
+
+    def written(self, topic):
+        return [self.wire.decode(topic, record[4])["event_id"] for record in self.read(topic)]
+
+    def kills(self):
+        """Half of them while the first stage writes, half while the second does."""
+        ends, inside = Ends(self.bootstrap), 0
+        for kill in range(self.options.kills):
+            topic, patience = ("raw", "ingest_state")[kill % 2], time.monotonic() + 12
+            while not ends.open(topic) and time.monotonic() < patience:
+                pass
+            self.ingest.kill()
+            # What is open now nobody will ever complete.
+            inside += ends.open(topic)
+            time.sleep(self.rng.uniform(0.0, 0.5))
+            self.start_ingest()
+        print(f"{self.options.kills} kills, {inside} of them inside a transaction", flush=True)
+
+    def run(self):
+        day, expected = self.day, self.expected
+
+        def reference_is_there():
+            """the reference data"""
+            return len(self.read("territory-changed")) >= len(expected["territory-changed"])
+
+        def all_is_there():
+            """all events and dead letters"""
+            return all(len(self.read(it)) >= len(expected[it]) for it in wire.INPUTS) \
+                and len(self.read("dead_letter")) >= self.letters
+
+        def all_is_decided():
+            """the last owner of every lead"""
+            return not self.wrong_owners()
+
+        self.router.start()
+        self.start_ingest()
+        write(self.bootstrap, day.reference)
+        wait_for(reference_is_there)
+        began = time.monotonic()
+        writer = threading.Thread(target=write, args=(self.bootstrap, day.creates + day.rest, RATE))
+        writer.start()
+        self.kills()
+        writer.join()
+        wait_for(all_is_there)
+        print(f"all is there {time.monotonic() - began:.1f} s after the first lead", flush=True)
+        wait_for(all_is_decided, 60)
+        self.compare()
+        codes = [process.stop()[0] for process in (self.ingest, self.router)]
+        if any(codes):
+            raise SystemExit(f"exit codes {codes}")
+        print(self.router.command("verify"), end="")
+
+    def wrong_owners(self):
+        last = {}
+        for record in self.read("lead-assigned"):
+            value = self.wire.decode("lead-assigned", record[4])
+            seen = last.get(value["lead_id"], (0, None))
+            last[value["lead_id"]] = max(seen, (value["assignment_no"], value.get("rep_id")))
+        return [lead for lead, owner in self.day.owners.items() if last.get(lead, (0, None))[1] != owner]
+
+    def compare(self):
+        for topic in wire.INPUTS:
+            found, wanted = sorted(self.written(topic)), sorted(self.expected[topic])
+            if found != wanted:
+                raise SystemExit(f"{topic}: {len(found)} events, {len(set(found))} different, {len(wanted)} expected")
+        letters = len(self.read("dead_letter"))
+        if letters != self.letters:
+            raise SystemExit(f"{letters} dead letters, {self.letters} expected")
+        counts = {topic: len(it) for topic, it in self.expected.items()}
+        print(f"each once: {counts}, {letters} dead letters; {len(self.day.owners)} leads have the right owner", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bootstrap")
     parser.add_argument("--records", type=int, default=10_000)
-    parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--kills", type=int, default=4)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    day, rng = Day(options.records, options.seed), random.Random(options.seed)
-    everything = day.reference + day.creates + day.rest
-    expected, letters = as_filter(everything)
-    print(f"{len(everything)} records, {len(expected)} events and {letters} dead letters expected", flush=True)
-
-    admin = AdminClient({"bootstrap.servers": options.bootstrap})
-    # The parts of a territory in one order, for both ways; leads and the rest by record.
-    counts = {"sf.reference": 1}
-    new = [NewTopic(topic, counts.get(topic, 3), 1) for topic in TOPICS]
-    for future in admin.create_topics(new).values():
-        future.result()
-    section = f'[ingest]\ntopics = "{", ".join(TOPICS)}"\ndomain = "{DOMAIN}"'
-    router = Router(options.bootstrap, instance="0", topics=section)
-    ingest = Router(options.bootstrap, instance="1", topics=section)
-    print(router.command("topics", "apply", "--yes"), end="")
-
-    def start_ingest():
-        out = open(ingest.log, "ab")
-        ingest.process = subprocess.Popen([BINARY, "ingest", "--config", ingest.config], stdout=out, stderr=out)
-
-    router.start()
-    start_ingest()
-    wire = Wire()
-
-    def written(topic):
-        return [wire.decode(topic, row.value())["event_id"] for row in read(options.bootstrap, topic)]
-
-    def count(topic):
-        return sum(1 for event in expected if event["topic"] == topic)
-
-    def reference_is_there():
-        """the reference data"""
-        return len(written("territory-changed")) >= count("territory-changed")
-
-    def leads_are_there():
-        """the assignments"""
-        return len(read(options.bootstrap, "lead-assigned")) >= len(day.creates)
-
-    def all_is_there():
-        """all events"""
-        return all(len(written(topic)) >= count(topic) for topic in INPUTS)
-
-    write(options.bootstrap, day.reference)
-    wait_for(reference_is_there)
-    began = time.monotonic()
-    write(options.bootstrap, day.creates)
-    for kill in range(options.kills):
-        time.sleep(rng.uniform(0.2, 1.5))
-        ingest.kill()
-        time.sleep(rng.uniform(0.0, 1.0))
-        start_ingest()
-    wait_for(leads_are_there)
-    took = time.monotonic() - began
-    print(f"{len(day.creates)} leads, {options.kills} kills: all assigned after {took:.1f} s", flush=True)
-    write(options.bootstrap, day.rest)
-    wait_for(all_is_there)
-    time.sleep(3)
-
-    for topic in INPUTS:
-        found, wanted = sorted(written(topic)), sorted(e["value"]["event_id"] for e in expected if e["topic"] == topic)
-        if found != wanted:
-            raise SystemExit(f"{topic}: {len(found)} events, {len(set(found))} different, {len(wanted)} expected")
-        print(f"{topic}: {len(found)} events, each once")
-    found = len(read(options.bootstrap, "lead-router.dead-letter"))
-    if found != letters:
-        raise SystemExit(f"{found} dead letters, {letters} expected")
-    owners = {}
-    for row in read(options.bootstrap, "lead-assigned"):
-        value = wire.decode("lead-assigned", row.value())
-        owners.setdefault(value["lead_id"], {})[value["assignment_no"]] = value.get("rep_id")
-    last = {lead: numbers[max(numbers)] for lead, numbers in owners.items()}
-    wrong = [lead for lead, owner in day.owners.items() if last.get(lead) != owner]
-    if wrong:
-        raise SystemExit(f"{len(wrong)} leads with the wrong owner, the first {wrong[:3]}")
-    print(f"{len(day.owners)} leads have the right owner, {letters} dead letters")
-    for process in (ingest, router):
-        process.stop()
-    print(router.command("verify"), end="")
+    test = Test(options)
+    try:
+        test.run()
+    finally:
+        for process in (test.ingest, test.router):
+            process.kill()
 
 
 if __name__ == "__main__":
