@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("LEAD_ROUTER", str(ROOT / "target" / "release" / "lead-router"))
@@ -42,7 +43,7 @@ class Router:
         self.folder = tempfile.mkdtemp(prefix="lead-router-")
         self.config = os.path.join(self.folder, "router.toml")
         self.log = os.path.join(self.folder, "log")
-        port = 19500 + int(instance)
+        self.port = port = 19500 + int(instance)
         text = CONFIG.format(**{name: value for name, value in locals().items() if name != "self"})
         pathlib.Path(self.config).write_text(text)
         self.process = None
@@ -56,6 +57,18 @@ class Router:
     def start(self):
         out = open(self.log, "ab")
         self.process = subprocess.Popen([BINARY, "run", "--config", self.config], stdout=out, stderr=out)
+
+    def wait_until_ready(self, patience=60):
+        """Until it has its shards, restored, and has caught up."""
+        until = time.monotonic() + patience
+        while time.monotonic() < until and self.alive():
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as answer:
+                    if answer.status == 200:
+                        return
+            except OSError:
+                time.sleep(0.1)
+        raise SystemExit(f"the router was not ready after {patience} s; its log: {self.log}")
 
     def alive(self):
         return self.process is not None and self.process.poll() is None

@@ -32,7 +32,7 @@ def produce(options):
             emit(topic, domain, value)
     out.flush()
     time.sleep(options.settle)
-    truth = {"leads": {}, "touched": [], "target": options.target, "reassign": options.reassign}
+    truth = {"leads": {}, "touched": {}, "target": options.target, "reassign": options.reassign}
     started = time.monotonic()
     for number in range(options.leads):
         domain = domains[number % len(domains)]
@@ -67,7 +67,7 @@ def touches(options, rng, emit, truth):
                 "event_id": f"{lead_id}-touch", "lead_id": lead_id, "kind": "CALL",
                 "occurred_at": company.at(moment),
             })
-            truth["touched"].append(lead_id)
+            truth["touched"][lead_id] = moment
         if rng.random() < 0.2:
             emit("opportunity-closed", domain, {
                 "event_id": f"{lead_id}-deal", "opportunity_id": f"opp-{lead_id}",
@@ -96,8 +96,8 @@ def fail(faults):
 
 def check(options):
     truth = json.load(open(options.truth))
-    leads, touched = truth["leads"], set(truth["touched"])
-    untouched = set(leads) - touched
+    leads, touched = truth["leads"], truth["touched"]
+    untouched = set(leads) - set(touched)
     steps = 2
     assigned, breached = answers(options, lambda a, b: len(a) >= len(leads) and len(b) >= steps * len(untouched))
     faults = []
@@ -117,7 +117,14 @@ def check(options):
     faults += [f"{lead_id}: assigned but never produced" for lead_id in by_lead]
     fired = collections.Counter((event["lead_id"], event["step"]) for event in breached)
     faults += [f"{key}: fired {count} times" for key, count in fired.items() if count != 1]
-    faults += [f"{lead}: touched, yet step {step} fired" for lead, step in fired if lead in touched]
+    # On a slow machine a step may be due before the last lead is assigned, and so before the touch.
+    early = [event for event in breached if event["lead_id"] in touched
+             and event["due_at"] <= company.at(touched[event["lead_id"]])]
+    early = {(event["lead_id"], event["step"]) for event in early}
+    if len(early) > len(touched) / 4:
+        faults.append(f"{len(early)} steps were due before the touch: the machine is too slow for this target")
+    faults += [f"{lead}: touched, yet step {step} fired" for lead, step in fired
+               if lead in touched and (lead, step) not in early]
     faults += [f"{lead}: step {step} missing" for lead in untouched for step in (1, 2) if (lead, step) not in fired]
     print(f"{len(assigned)} assignments, {len(breached)} breaches for {len(leads)} leads, {len(touched)} of them touched")
     fail(faults)

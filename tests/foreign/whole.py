@@ -23,6 +23,7 @@ def main():
     router = Router(bootstrap, instance="5", group="story", topics=topics)
     print(router.command("topics", "apply", "--yes"), end="")
     router.start()
+    router.wait_until_ready()
     truth = str(pathlib.Path(tempfile.mkdtemp()) / "truth.json")
     story = [sys.executable, str(HERE / "story.py")]
     code = subprocess.call([*story, "produce", bootstrap, "--touch", "--prefix", prefix, "--truth", truth])
