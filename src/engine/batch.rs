@@ -80,6 +80,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
                 Next::Record(topic) if self.is_waiting(shard, topic) => return Ok(taken),
                 Next::Timer if self.is_oldest_waiting(shard) => return Ok(taken),
                 Next::Doubt => self.doubt(shard, now)?,
+                Next::Recheck => self.recheck(shard, now)?,
                 Next::Timer if self.is_next_refused(shard) => {
                     let head = self.seats.get(&shard).and_then(|seat| seat.merge.oldest_head());
                     let Some(topic) = head.map(|head| head.part.topic) else { return Ok(taken) };
@@ -111,6 +112,21 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             self.transaction.open(now, started);
         }
         Ok(())
+    }
+
+    /// Begins, if nothing is open, and takes a shard into the batch. Its mark as it stands goes first: so
+    /// the log has the state's partition in the transaction by the time the images come, and the commit
+    /// need not wait for that. The batch's own mark follows it.
+    fn enter(&mut self, shard: i32) -> Result<()> {
+        self.begin()?;
+        let Some(seat) = self.seats.get(&shard) else { return Ok(()) };
+        if seat.shard.touched() || seat.first {
+            return Ok(());
+        }
+        let now = seat.shard.committed().time.max(self.report.now);
+        let partitions = self.settings.partitions;
+        let mark = self.wire.mark(shard, seat.shard.committed(), partitions, now);
+        self.log.send(mark)
     }
 
     /// Whether the head of a lane cannot be read before the registry has answered.
@@ -151,7 +167,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     }
 
     fn fire(&mut self, shard: i32, now: Timestamp, due_at: Timestamp) -> Result<()> {
-        self.begin()?;
+        self.enter(shard)?;
         let now = if self.settings.order == Order::Wall { now } else { due_at };
         let Some(seat) = self.seats.get_mut(&shard) else { return Ok(()) };
         let started = self.clock.monotonic();
@@ -168,7 +184,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     }
 
     fn feed(&mut self, shard: i32, topic: Topic, now: Timestamp) -> Result<()> {
-        self.begin()?;
+        self.enter(shard)?;
         let Some(seat) = self.seats.get_mut(&shard) else { return Ok(()) };
         let Some((record, flow)) = seat.merge.take(topic) else { return Ok(()) };
         if flow == Some(Flow::Resume) {

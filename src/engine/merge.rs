@@ -7,9 +7,10 @@
 //! First start: the reference lanes alone, until they are caught up. Catching up: the oldest head goes first,
 //! ties by reference topics, then by the order of `Topic`. Caught up: arrival order, only that a hot lead
 //! overtakes leads that wait (every tenth turn is theirs). A due timer is one more head: it goes when no
-//! unread record is as old as its deadline; of many in a row, new leads have every other turn. With
-//! `Order::Record` the oldest head goes first throughout, and
-//! time moves through the heads alone.
+//! unread record is as old as its deadline; of many in a row, new leads have every other turn. A timer found
+//! late asks the log for its ends anew: a process that slept is catching up again; one that was awake, and
+//! has only more to read than it can, keeps its order, so that an import never becomes hot leads' backlog.
+//! With `Order::Record` the oldest head goes first throughout, and time moves through the heads alone.
 
 use std::collections::VecDeque;
 
@@ -22,7 +23,7 @@ const FULL_RECORDS: usize = 2_000;
 const FULL_BYTES: usize = 8 << 20;
 /// Hot leads that go in a row while another lead waits.
 const FAST_IN_A_ROW: u32 = 9;
-/// A timer found this late may mean that the process slept: what it has read says nothing then.
+/// A timer found this late: what has been read may say nothing. So long without a look is a sleep.
 const LATE: Span = Span::from_secs(2);
 
 /// What the order of inputs goes by.
@@ -40,8 +41,10 @@ pub enum Order {
 pub enum Next {
     Record(Topic),
     Timer,
-    /// A timer is due, and was found so late that being caught up must be established anew first.
+    /// A timer is due, and was found late after a sleep: being caught up must be established anew first.
     Doubt,
+    /// A timer is due, and was found late by a process that was awake: what has been written must arrive first.
+    Recheck,
     /// Nothing that may go now.
     Nothing,
 }
@@ -90,6 +93,10 @@ pub struct Merge {
     after_timer: bool,
     /// When the ends that make the lanes caught up were asked for.
     asked_at: Timestamp,
+    /// When it was last asked what goes next.
+    looked_at: Timestamp,
+    /// Nobody asked for long, and being caught up was not established since.
+    slept: bool,
 }
 
 impl Merge {
@@ -110,6 +117,8 @@ impl Merge {
             fast_in_a_row: 0,
             after_timer: false,
             asked_at,
+            looked_at: asked_at,
+            slept: false,
         };
         for (lane, start) in merge.lanes.iter_mut().zip(start) {
             lane.position = start.max(0);
@@ -120,10 +129,18 @@ impl Merge {
 
     /// Being caught up is to be established anew: up to `end`, asked for at `asked_at`.
     pub fn doubt(&mut self, end: [i64; 9], asked_at: Timestamp) {
+        self.recheck(end, asked_at);
+        self.slept = false;
+        for (lane, end) in self.lanes.iter_mut().zip(end) {
+            lane.backlog_end = end;
+        }
+    }
+
+    /// All below `end`, asked for at `asked_at`, is to arrive; the order stays as it is.
+    pub fn recheck(&mut self, end: [i64; 9], asked_at: Timestamp) {
         self.asked_at = asked_at;
         for (lane, end) in self.lanes.iter_mut().zip(end) {
             lane.until = (lane.position < end).then_some(end);
-            lane.backlog_end = end;
         }
     }
 
@@ -235,6 +252,8 @@ impl Merge {
 
     /// What goes next; `due` is the earliest timer, whether it is due or not.
     pub fn next(&mut self, now: Timestamp, due: Option<Timestamp>) -> Next {
+        self.slept |= now.since(self.looked_at) > LATE;
+        self.looked_at = self.looked_at.max(now);
         if self.references_first {
             let mut references =
                 self.lanes.iter().zip(Topic::ALL).filter(|(_, t)| t.is_reference());
@@ -254,15 +273,20 @@ impl Merge {
     }
 
     fn next_by_wall(&self, now: Timestamp, due: Option<Timestamp>) -> Next {
-        let due = due.filter(|due| *due <= now);
-        if due.is_some_and(|due| now.since(due) > LATE && self.asked_at < due) {
-            return Next::Doubt;
-        }
+        let late = |due: Timestamp| now.since(due) > LATE && self.asked_at < due;
+        let arriving = self.lanes.iter().any(|lane| lane.until.is_some());
+        let due = match due.filter(|due| *due <= now) {
+            Some(due) if late(due) && self.slept => return Next::Doubt,
+            Some(due) if late(due) && !arriving => return Next::Recheck,
+            // Asked already, and not all has arrived: the next to ask about are asked about then.
+            Some(due) if late(due) => None,
+            due => due,
+        };
         match due.filter(|due| self.all_read(*due)) {
             Some(_) if self.after_timer => self.new_lead().unwrap_or(Next::Timer),
             Some(_) => Next::Timer,
-            None if self.caught_up() => self.first_arrived(),
-            None => self.oldest(false),
+            None if self.backlog() => self.oldest(false),
+            None => self.first_arrived(),
         }
     }
 
@@ -301,7 +325,12 @@ impl Merge {
         let intake = |topic: Topic| matches!(topic, Topic::LeadCreated | Topic::LeadCreatedFast);
         let next = self.first_of(|topic| intake(topic) || topic.is_reference());
         let is_lead = matches!(next, Next::Record(topic) if intake(topic));
-        (is_lead && self.caught_up()).then_some(next)
+        (is_lead && !self.backlog()).then_some(next)
+    }
+
+    /// Whether a record waits that goes by its timestamp.
+    fn backlog(&self) -> bool {
+        self.lanes.iter().any(Lane::backlog)
     }
 
     fn first_arrived(&self) -> Next {
@@ -329,8 +358,11 @@ impl Merge {
 
 impl Lane {
     fn caught_up(&self) -> bool {
-        let backlog = self.queue.front().is_some_and(|head| head.record.offset < self.backlog_end);
-        self.until.is_none() && !backlog
+        self.until.is_none() && !self.backlog()
+    }
+
+    fn backlog(&self) -> bool {
+        self.queue.front().is_some_and(|head| head.record.offset < self.backlog_end)
     }
 
     fn add(&mut self, record: Record, arrival: u64) {

@@ -107,7 +107,7 @@ pub struct Committed {
     pub metadata: String,
 }
 
-/// The log as one worker sees it: its own consumer and its own transactional producer.
+/// The log as one worker sees it: its own consumer and its own transactional producers.
 pub trait Log {
     /// Waits at most `wait` for something to say. Never blocks longer; may return nothing.
     fn poll(&mut self, wait: Span, out: &mut Vec<Event>) -> Result<()>;

@@ -286,7 +286,20 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         let end = self.ends(shard)?;
         let Some(seat) = self.seats.get_mut(&shard) else { return Ok(()) };
         seat.merge.doubt(end, now);
-        // The end is only told after a seek where nothing more comes.
+        self.await_ends(shard)
+    }
+
+    /// What has been written for a shard is to arrive before its late timers fire.
+    pub(super) fn recheck(&mut self, shard: i32, now: Timestamp) -> Result<()> {
+        let end = self.ends(shard)?;
+        let Some(seat) = self.seats.get_mut(&shard) else { return Ok(()) };
+        seat.merge.recheck(end, now);
+        self.await_ends(shard)
+    }
+
+    /// The end is only told after a seek where nothing more comes.
+    fn await_ends(&mut self, shard: i32) -> Result<()> {
+        let Some(seat) = self.seats.get_mut(&shard) else { return Ok(()) };
         let open = Topic::ALL.into_iter().filter(|topic| seat.merge.awaits_end(*topic));
         let position = seat.merge.positions();
         let to: Vec<_> =

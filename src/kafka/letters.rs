@@ -19,7 +19,7 @@ use super::watchdog::Watchdog;
 pub fn put_back(settings: &Settings, records: &[(String, Outgoing)]) -> Result<(), Trouble> {
     let watchdog = Watchdog::start(0)
         .map_err(|error| Trouble::Temporary(format!("failed to start a thread: {error}")))?;
-    let mut sink = Sink::with(settings::letters_producer(settings), settings, watchdog);
+    let mut sink = Sink::with(vec![settings::letters_producer(settings)], settings, watchdog);
     let sent = sink
         .recreate()
         .and_then(|()| sink.begin())

@@ -4,7 +4,7 @@
 //!            poll                                   begin send send_offsets commit abort
 //!  worker ────────► Source ◄── group metadata ── Sink ◄──────────────────────────── worker
 //!                     │  ▲ wake                    │
-//!   consumer, one split queue a topic-partition    transactional producer, polled by its own thread
+//!   consumer, one split queue a topic-partition    two transactional producers by turns, each polled by a thread
 //! ```
 //!
 //! One `KafkaLog` belongs to one worker and lives on its thread: calls block, callbacks only note.

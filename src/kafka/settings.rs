@@ -87,9 +87,12 @@ pub(super) fn uncommitted_reader(settings: &Settings, worker: usize) -> ClientCo
     config
 }
 
-/// The transactional producer of a worker.
-pub(super) fn producer(settings: &Settings, worker: usize) -> ClientConfig {
-    transactional(settings, &format!("{worker}-out"), transactional_id(settings, worker))
+/// The transactional producers of a worker, which take turns.
+pub(super) fn producers(settings: &Settings, worker: usize) -> [ClientConfig; 2] {
+    ["a", "b"].map(|turn| {
+        let id = transactional_id(settings, worker);
+        transactional(settings, &format!("{worker}-out-{turn}"), format!("{id}-{turn}"))
+    })
 }
 
 /// The one that puts dead letters back: one at a time, whoever starts it.

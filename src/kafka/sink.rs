@@ -2,13 +2,18 @@
 //!
 //! The producer is polled by a thread of its own: without that, abort waits for reports that nobody takes
 //! and returns after its whole time-out. A producer whose call ended in `Unknown` is never used again.
+//!
+//! Two producers take turns. After a commit is answered the broker writes its markers for some milliseconds
+//! more, and tells the same producer's next transaction to come again; librdkafka then waits 20 ms, which no
+//! setting reaches. The other producer is not told so. One transaction at a time all the same: a producer
+//! begins only after the other's commit was answered, and both are made anew together.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientConfig, ClientContext, Message, TopicPartitionList};
@@ -54,8 +59,11 @@ impl ProducerContext for Deliveries {
 }
 
 pub(super) struct Sink {
-    config: ClientConfig,
-    producer: Option<ThreadedProducer<Deliveries>>,
+    /// One for each producer.
+    configs: Vec<ClientConfig>,
+    producers: Vec<ThreadedProducer<Deliveries>>,
+    /// Whose transaction it is.
+    turn: usize,
     deliveries: Deliveries,
     watchdog: Watchdog,
     /// What a call that ends a transaction may take: after it the broker has ended it anyway.
@@ -64,17 +72,22 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    /// Without a producer yet: `recreate` makes the first one too.
+    /// Without a producer yet: `recreate` makes the first ones too.
     pub(super) fn new(settings: &Settings, worker: usize, watchdog: Watchdog) -> Sink {
-        Sink::with(settings::producer(settings, worker), settings, watchdog)
+        Sink::with(settings::producers(settings, worker).into(), settings, watchdog)
     }
 
-    /// With a transactional producer of these properties.
-    pub(super) fn with(config: ClientConfig, settings: &Settings, watchdog: Watchdog) -> Sink {
+    /// With transactional producers of these properties.
+    pub(super) fn with(
+        configs: Vec<ClientConfig>,
+        settings: &Settings,
+        watchdog: Watchdog,
+    ) -> Sink {
         let timeout = settings.kafka.transaction_timeout_ms;
         Sink {
-            config,
-            producer: None,
+            configs,
+            producers: Vec::new(),
+            turn: 0,
             deliveries: Deliveries::default(),
             watchdog,
             timeout: Duration::from_millis(u64::try_from(timeout).unwrap_or(15_000)),
@@ -82,28 +95,38 @@ impl Sink {
         }
     }
 
-    /// Drops the producer and makes one with the same transactional id. Initialising it aborts what the
-    /// old one left open and fences every request of it that is still on its way.
+    /// Drops the producers and makes others with the same transactional ids. Initialising them aborts what
+    /// the old ones left open and fences every request of them that is still on its way.
     pub(super) fn recreate(&mut self) -> Result<()> {
         // It waits for a transaction that is being completed; whoever calls tries again, and lives meanwhile.
         let patience = self.timeout;
         let _guard = self.watchdog.guard("init_transactions", patience);
-        self.open = false;
-        self.producer = None;
+        (self.open, self.turn) = (false, 0);
+        self.producers.clear();
         self.deliveries = Deliveries::default();
-        let producer: ThreadedProducer<Deliveries> = self
-            .config
-            .create_with_context(self.deliveries.clone())
-            .map_err(|error| Failure::Fatal(error::creating(&error).to_string()))?;
-        producer
-            .init_transactions(patience)
-            .map_err(|error| error::transactional("init_transactions", &error))?;
-        self.producer = Some(producer);
+        let create = |config: &ClientConfig| config.create_with_context(self.deliveries.clone());
+        let made: KafkaResult<Vec<ThreadedProducer<Deliveries>>> =
+            self.configs.iter().map(create).collect();
+        let made = made.map_err(|error| Failure::Fatal(error::creating(&error).to_string()))?;
+        let deadline = Instant::now() + patience;
+        for producer in &made {
+            let left = deadline.saturating_duration_since(Instant::now());
+            producer
+                .init_transactions(left.max(LEAST))
+                .map_err(|error| error::transactional("init_transactions", &error))?;
+        }
+        self.producers = made;
         Ok(())
     }
 
     fn producer(&self) -> Result<&ThreadedProducer<Deliveries>> {
-        self.producer.as_ref().ok_or_else(|| Failure::Unknown("no producer".to_owned()))
+        self.producers.get(self.turn).ok_or_else(|| Failure::Unknown("no producer".to_owned()))
+    }
+
+    /// The transaction has ended, and the broker said so.
+    fn ended(&mut self) {
+        self.open = false;
+        self.turn = (self.turn + 1) % self.configs.len().max(1);
     }
 
     pub(super) fn begin(&mut self) -> Result<()> {
@@ -165,7 +188,7 @@ impl Sink {
         let answer = producer.commit_transaction(left.max(LEAST));
         match answer {
             Ok(()) => {
-                self.open = false;
+                self.ended();
                 Ok(())
             }
             Err(error) => Err(self.because(error::transactional("commit_transaction", &error))),
@@ -198,7 +221,7 @@ impl Sink {
                 other => other,
             },
         )?;
-        self.open = false;
+        self.ended();
         *self.deliveries.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(())
     }

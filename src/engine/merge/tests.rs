@@ -39,6 +39,10 @@ fn drain(merge: &mut Merge, now: i64, mut due: Option<Timestamp>) -> Vec<String>
                 taken.push("doubt".to_owned());
                 return taken;
             }
+            Next::Recheck => {
+                taken.push("recheck".to_owned());
+                return taken;
+            }
             Next::Nothing => return taken,
         }
     }
@@ -163,6 +167,29 @@ fn a_timer_found_late_brings_doubt_once() {
     merge.push(record(Topic::LeadCreated, 2, 6_000));
     let taken = drain(&mut merge, 10_000, Some(Timestamp(7_000)));
     assert_eq!(taken, ["lead-created@6000", "timer"]);
+}
+
+#[test]
+fn a_timer_that_an_import_makes_late_does_not_put_hot_leads_behind_it() {
+    let mut merge = merge(Order::Wall, false, &[]);
+    for offset in 0..3 {
+        merge.push(record(Topic::LeadCreated, offset, 3_000 + offset));
+    }
+    let due = Some(Timestamp(4_000));
+    for awake in (0..7_000).step_by(1_000) {
+        assert!(matches!(merge.next(Timestamp(awake), due), Next::Record(Topic::LeadCreated)));
+    }
+    assert_eq!(drain(&mut merge, 7_000, due), ["recheck"], "late, and nobody slept");
+    let mut end = [0; 9];
+    end[Topic::LeadCreated.index()] = 4;
+    merge.recheck(end, Timestamp(7_000));
+    merge.push(record(Topic::LeadCreatedFast, 0, 6_999));
+    let taken = drain(&mut merge, 7_000, due);
+    let expected = ["lead-created-fast@6999", "lead-created@3000", "lead-created@3001"];
+    assert_eq!(taken[..3], expected, "the hot lead overtakes what was there before it");
+    assert_eq!(taken[3..], ["lead-created@3002"], "and the timer waits for the lead still to come");
+    merge.push(record(Topic::LeadCreated, 3, 4_000));
+    assert_eq!(drain(&mut merge, 7_000, due), ["lead-created@4000", "timer"]);
 }
 
 #[test]
