@@ -121,11 +121,13 @@ pub(super) fn slice(draft: &mut Draft<'_>, kind: SweepKind) {
             SweepKind::Waiting => draft.tasks.push(Task::Retry { lead, cause: sweep.cause }),
             SweepKind::Ladders => draft.tasks.push(Task::Recompute { lead }),
             SweepKind::Territories | SweepKind::Departures => {
-                if wants_move(draft, &lead, &sweep, true) {
-                    if let Err(next_at) = take_token(draft) {
-                        sweep.next_at = next_at;
-                        return draft.set_sweep(&id, sweep);
-                    }
+                let moves = wants_move(draft, &lead, &sweep);
+                if moves && let Err(next_at) = take_token(draft) {
+                    sweep.next_at = next_at;
+                    return draft.set_sweep(&id, sweep);
+                }
+                count_difference(draft, &lead, &sweep);
+                if moves {
                     draft.tasks.push(Task::Reroute { lead, cause: sweep.cause });
                 }
             }
@@ -167,32 +169,53 @@ fn upcoming(draft: &Draft<'_>, sweep: &SweepEntity) -> Vec<(Timestamp, LeadId)> 
     leads.take(SLICE).map(|(id, _)| (Timestamp(0), LeadId::from(id))).collect()
 }
 
-/// Whether a territory change, or the departure of its rep, moves this lead. The walk itself counts what a
-/// change dated back would have changed; a look ahead of it does not.
-fn wants_move(draft: &mut Draft<'_>, id: &LeadId, sweep: &SweepEntity, counts: bool) -> bool {
-    let Some(lead) = draft.lead(id).cloned() else { return false };
-    if sweep.kind == SweepKind::Departures {
-        return may_move(&lead) && owner_gone(draft, &lead) && lead.touched_at.is_none();
-    }
-    let Some(placement) = &lead.placement else { return false };
+/// Where a lead that a territory placed stands now.
+struct Standing {
+    change: TerritoryMove,
+    won: Option<TerritoryId>,
+    /// The owner is no member of the territory that wins it.
+    misplaced: bool,
+}
+
+/// `None` = no territory placed it, or nothing changed for it.
+fn standing(draft: &Draft<'_>, lead: &LeadEntity, sweep: &SweepEntity) -> Option<Standing> {
+    let placement = lead.placement.as_ref()?;
     if !matches!(placement.stage, Stage::Territory | Stage::NamedAccount) {
-        return false;
+        return None;
     }
-    let won = assign::winner(draft, &lead).map(|won| won.territory_id);
-    let Some(change) = change_for(draft, placement.territory_id.as_ref(), won.as_ref(), sweep)
-    else {
-        return false;
-    };
-    let misplaced = !is_member(draft, &lead, won.as_ref());
+    let won = assign::winner(draft, lead).map(|won| won.territory_id);
+    let change = change_for(draft, placement.territory_id.as_ref(), won.as_ref(), sweep)?;
+    let misplaced = !is_member(draft, lead, won.as_ref());
+    Some(Standing { change, won, misplaced })
+}
+
+/// Counts a decision that a change dated back would have made otherwise.
+fn count_difference(draft: &mut Draft<'_>, id: &LeadId, sweep: &SweepEntity) {
+    if sweep.changes.iter().all(|change| change.dated_at.is_none()) {
+        return;
+    }
+    let Some(lead) = draft.lead(id).cloned() else { return };
+    let Some(Standing { change, won, misplaced }) = standing(draft, &lead, sweep) else { return };
+    let Some(placement) = &lead.placement else { return };
     let otherwise = misplaced || won != placement.territory_id;
-    let since = |dated_at: Timestamp| placement.decided_at >= dated_at;
-    if counts && otherwise && change.dated_at.is_some_and(since) {
+    if otherwise && change.dated_at.is_some_and(|dated_at| placement.decided_at >= dated_at) {
         let mut domain = draft.domain_entity();
         domain.would_differ += 1;
         draft.set_domain(domain);
         draft.count(Counter::WouldDiffer);
     }
+}
+
+/// Whether a territory change, or the departure of its rep, moves this lead.
+fn wants_move(draft: &mut Draft<'_>, id: &LeadId, sweep: &SweepEntity) -> bool {
+    let Some(lead) = draft.lead(id).cloned() else { return false };
     let gone = owner_gone(draft, &lead);
+    if sweep.kind == SweepKind::Departures {
+        return may_move(&lead) && gone && lead.touched_at.is_none();
+    }
+    let Some(Standing { change, misplaced, .. }) = standing(draft, &lead, sweep) else {
+        return false;
+    };
     if !may_move(&lead) || !(gone || misplaced) {
         return false;
     }
@@ -367,7 +390,7 @@ pub(super) fn catch_up(draft: &mut Draft<'_>, id: &LeadId) {
         }
         match kind {
             SweepKind::Ladders => draft.tasks.push(Task::Recompute { lead: id.clone() }),
-            _ if wants_move(draft, id, &sweep, false) => {
+            _ if wants_move(draft, id, &sweep) => {
                 draft.tasks.push(Task::Reroute { lead: id.clone(), cause: sweep.cause });
             }
             _ => {}
