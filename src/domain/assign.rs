@@ -146,9 +146,9 @@ fn intake(draft: &Draft<'_>, lead: &LeadEntity) -> Option<Verdict> {
 pub(super) fn winner(draft: &Draft<'_>, lead: &LeadEntity) -> Option<Winner> {
     let view = LeadView::new(&lead.fields);
     let accounts = owner::account_chain(draft, lead);
-    let territories = &draft.index().territories;
+    let question = draft.index().territories.ask(&view);
     let found = |named: bool, stage: Stage| {
-        let mut all = territories.contenders(&view, &accounts, named).into_iter().cloned();
+        let mut all = question.contenders(&accounts, named).into_iter().cloned();
         Some(Winner { stage, territory_id: all.next()?, ambiguous_with: all.collect() })
     };
     let listed = if accounts.is_empty() { None } else { found(true, Stage::NamedAccount) };

@@ -6,10 +6,12 @@
 //! to go by is filed under the keys of its parent's rules. Named accounts are looked up by account.
 //! The answers are those of `scan`, the plain meaning.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::sync::Arc;
 
+use super::check::Check;
 use super::keys::{self, Key};
 use super::listings::Listings;
 use super::program;
@@ -125,8 +127,7 @@ impl Territories {
         accounts: &[AccountId],
         named: bool,
     ) -> Option<&TerritoryId> {
-        let hunt = self.hunt(lead, accounts, named, false);
-        hunt.found.first().map(|(_, slot)| &self.slots[*slot as usize].id)
+        self.ask(lead).winner(accounts, named)
     }
 
     /// The winner, then the others that could have won but for priority and id: as deep as the winner,
@@ -137,13 +138,57 @@ impl Territories {
         accounts: &[AccountId],
         named: bool,
     ) -> Vec<&TerritoryId> {
-        let found = self.hunt(lead, accounts, named, true).found;
-        let id = |slot: u32| &self.slots[slot as usize].id;
+        self.ask(lead).contenders(accounts, named)
+    }
+
+    /// A lead to ask about: it is read once, and can be asked about more than once.
+    pub fn ask<'i, 'q, 'f>(&'i self, lead: &'q LeadView<'f>) -> Question<'i, 'q, 'f> {
+        Question { territories: self, lead, asked: OnceCell::new() }
+    }
+}
+
+/// A lead put to the index.
+pub struct Question<'i, 'q, 'f> {
+    territories: &'i Territories,
+    lead: &'q LeadView<'f>,
+    asked: OnceCell<Asked<'q, 'f>>,
+}
+
+impl<'i, 'q, 'f> Question<'i, 'q, 'f> {
+    /// As `Territories::winner`.
+    pub fn winner(&self, accounts: &[AccountId], named: bool) -> Option<&'i TerritoryId> {
+        let hunt = self.hunt(accounts, named, false);
+        hunt.found.first().map(|(_, slot)| &self.territories.slots[*slot as usize].id)
+    }
+
+    /// As `Territories::contenders`.
+    pub fn contenders(&self, accounts: &[AccountId], named: bool) -> Vec<&'i TerritoryId> {
+        let found = self.hunt(accounts, named, true).found;
+        let id = |slot: u32| &self.territories.slots[slot as usize].id;
         let mut all: Vec<_> = found.into_iter().map(|(rank, slot)| (rank, id(slot))).collect();
         all.sort_unstable();
         all.dedup();
         all.truncate(1 + MAX_AMBIGUOUS);
         all.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// The lead's values as the rules look at them; read when the first rule asks for one.
+    pub fn read(&self) -> &Self {
+        self.asked();
+        self
+    }
+
+    fn asked(&self) -> &Asked<'q, 'f> {
+        self.asked.get_or_init(|| Asked::new(&self.territories.dictionary, self.lead))
+    }
+
+    fn hunt(&self, accounts: &[AccountId], named: bool, all: bool) -> Hunt {
+        let mut hunt = Hunt { all, found: Vec::new() };
+        match named {
+            true => self.territories.hunt_listed(self, accounts, &mut hunt),
+            false => self.territories.hunt_taking(self.asked(), &mut hunt),
+        }
+        hunt
     }
 }
 
@@ -194,22 +239,12 @@ impl Hunt {
 
 /// Searching.
 impl Territories {
-    fn hunt(&self, lead: &LeadView, accounts: &[AccountId], named: bool, all: bool) -> Hunt {
-        let mut hunt = Hunt { all, found: Vec::new() };
-        let asked = Asked::new(&self.dictionary, lead);
-        match named {
-            true => self.hunt_listed(&asked, accounts, &mut hunt),
-            false => self.hunt_taking(&asked, &mut hunt),
-        }
-        hunt
-    }
-
     /// Among the territories that take the lead, with all their ancestors.
     fn hunt_taking(&self, asked: &Asked, hunt: &mut Hunt) {
         let opened = self.shelves.open(asked);
         // The first rules of all shelves are read at once, before any is looked at.
         for (_, shelf) in opened.shelves() {
-            for row in self.shelves.rows(*shelf).take(2) {
+            for row in self.shelves.rows(*shelf).take(2).filter(|row| row.check.passes(asked)) {
                 black_box(self.programs.word(row.rule));
             }
         }
@@ -221,7 +256,7 @@ impl Territories {
                 if hunt.is_over(row.rank) {
                     break;
                 }
-                if self.row_takes(row, asked) {
+                if row.check.passes(asked) && self.row_takes(row, asked) {
                     hunt.add(&self.slots, row.rank, row.slot);
                 }
             }
@@ -250,12 +285,13 @@ impl Territories {
 
     /// Among the territories that list one of the accounts and those below them, where each on the way
     /// up lists or takes the lead.
-    fn hunt_listed(&self, asked: &Asked, accounts: &[AccountId], hunt: &mut Hunt) {
+    fn hunt_listed(&self, lead: &Question, accounts: &[AccountId], hunt: &mut Hunt) {
         let mut listed: Vec<u32> = Vec::new();
         accounts.iter().for_each(|account| self.listings.of(account, |slot| listed.push(slot)));
         listed.sort_unstable();
         listed.dedup();
-        let matches = |slot: u32| listed.binary_search(&slot).is_ok() || self.takes(slot, asked);
+        let takes = |slot: u32| self.takes(slot, lead.asked());
+        let matches = |slot: u32| listed.binary_search(&slot).is_ok() || takes(slot);
         let mut below: Vec<u32> = Vec::new();
         for slot in &listed {
             let known = &self.slots[*slot as usize];
@@ -269,7 +305,7 @@ impl Territories {
         while let Some(slot) = below.pop() {
             let known = &self.slots[slot as usize];
             let deep = u32::from(known.depth) > MAX_DEPTH;
-            if deep || !self.takes(slot, asked) || !seen.insert(slot) {
+            if deep || !takes(slot) || !seen.insert(slot) {
                 continue;
             }
             hunt.add(&self.slots, known.rank(), slot);
@@ -395,7 +431,11 @@ impl Territories {
         let rank = known.rank();
         let mut rows: Vec<(Key, Row)> = Vec::new();
         let mut put = |keys: Vec<Key>, rule: u32| {
-            rows.extend(keys.into_iter().map(|key| (key, Row { rank, slot, rule })));
+            let check = match rule {
+                0 => Check::default(),
+                rule => Check::of(&self.programs, rule),
+            };
+            rows.extend(keys.into_iter().map(|key| (key, Row { rank, slot, rule, check })));
         };
         if known.takes_all() {
             put(self.inherited(known.parent, MAX_DEPTH), 0);

@@ -120,7 +120,7 @@ pub(super) fn of_rule(words: &Words, rule: u32) -> Vec<Key> {
                 heads.iter().map(|head| ((dimension, (head >> 56) as u8), *head)).collect(),
             ),
             Quick::Range(dimension, low, high) => (dimension, spanned(dimension, low, high)),
-            Quick::Other => continue,
+            Quick::Number(..) | Quick::Other => continue,
         };
         budget += ways.len();
         match facets.iter_mut().find(|facet| facet.1 == dimension) {

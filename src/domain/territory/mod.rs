@@ -10,6 +10,7 @@
 //! the lead. The winner is the deepest, then one with rules before one without, then the lowest
 //! priority, then the lowest id.
 
+mod check;
 mod index;
 mod keys;
 mod listings;
@@ -21,7 +22,7 @@ mod shelves;
 mod token;
 mod words;
 
-pub use index::Territories;
+pub use index::{Question, Territories};
 pub use matching::LeadView;
 
 use super::ids::{AccountId, RepId, TerritoryId};

@@ -30,6 +30,8 @@ pub(super) enum Quick<'a> {
     Prefix(u8, &'a [u64]),
     /// Low and high, of one length.
     Range(u8, u64, u64),
+    /// Both inclusive, of a field that is a number.
+    Number(LeadField, f64, f64),
     Other,
 }
 
@@ -176,6 +178,10 @@ pub(super) fn quick_conditions(words: &Words, rule: u32) -> impl Iterator<Item =
         (IN, values) => Quick::In(dimension(word), values),
         (PREFIX, heads) => Quick::Prefix(dimension(word), heads),
         (RANGE, [low, high]) => Quick::Range(dimension(word), *low, *high),
+        (NUMBER, [low, high]) => {
+            let field = LeadField::ALL[usize::from(dimension(word))];
+            Quick::Number(field, f64::from_bits(*low), f64::from_bits(*high))
+        }
         _ => Quick::Other,
     })
 }

@@ -1,17 +1,23 @@
 //! Where the rules are filed: a shelf for each key, its rows in the order of preference.
 //!
-//! A shelf is a block of words: the key's hash, how many rows it has and has room for, then the rows, two
-//! words each: the rank, and the slot of the territory with the place of its rule. A lead looks at one
+//! A shelf is a block of words: one for the key's hash (its lower half; the upper one is in the lookup), the
+//! block's size class and the number of rows, then the rows, three words each: the rank, the slot of the territory with the place of its rule, and the rule's check. A lead looks at one
 //! shelf a shape, best first row first, and stops where nothing better can come.
 
+use super::check::Check;
 use super::keys::{Key, Shape};
 use super::token::Asked;
-use super::words::{Words, rounded};
+use super::words::{Words, class, rounded, size_of};
 use crate::domain::lookup::{Lookup, Place};
 
 /// More shapes than this are not told apart: what would need another is filed under a coarser key.
 pub(super) const MOST_SHAPES: usize = 48;
-const HEADER: usize = 2;
+const HEADER: usize = 1;
+/// Bits of a header for the number of rows, and for the size class.
+const LEN: u32 = 26;
+const CLASS: u32 = 6;
+/// Words of a row.
+const ROW: usize = 3;
 
 /// A rule on a shelf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +27,7 @@ pub(super) struct Row {
     pub(super) slot: u32,
     /// Where the rule begins among the words; 0 = it always holds.
     pub(super) rule: u32,
+    pub(super) check: Check,
 }
 
 #[derive(Clone, Debug)]
@@ -88,7 +95,7 @@ impl Shelves {
         }
         let mut opened = Opened { shelves: [(0, 0); MOST_SHAPES], len: 0 };
         for (hash, known, shelf) in &found[..kept] {
-            let shelf = if known == hash { Some(*shelf) } else { self.find(*hash) };
+            let shelf = if is_of(*known, *hash) { Some(*shelf) } else { self.find(*hash) };
             if let Some(shelf) = shelf {
                 opened.push(self.words.word(shelf + HEADER as u32), shelf);
             }
@@ -99,11 +106,12 @@ impl Shelves {
     /// The rows of a shelf, best first.
     pub(super) fn rows(&self, shelf: u32) -> impl Iterator<Item = Row> {
         let words = self.words.at(shelf);
-        let rows = &words[HEADER..][..2 * len(words[1])];
-        rows.chunks_exact(2).map(|row| Row {
+        let rows = &words[HEADER..][..ROW * len(words[0])];
+        rows.chunks_exact(ROW).map(|row| Row {
             rank: row[0],
             slot: (row[1] >> 32) as u32,
             rule: row[1] as u32,
+            check: Check(row[2]),
         })
     }
 
@@ -121,8 +129,8 @@ impl Shelves {
         let shelf = self.find(hash).unwrap_or_else(|| self.new_shelf(hash));
         let shelf = self.with_room(shelf, hash);
         let words = self.words.at_mut(shelf);
-        let rows = len(words[1]);
-        let place = |at: usize| HEADER + 2 * at;
+        let rows = len(words[0]);
+        let place = |at: usize| HEADER + ROW * at;
         let ahead = |at: usize, words: &[u64]| {
             let (rank, slot) = (words[place(at)], (words[place(at) + 1] >> 32) as u32);
             rank < row.rank || rank == row.rank && before(slot)
@@ -133,10 +141,11 @@ impl Shelves {
             if ahead(middle, words) { bounds.0 = middle + 1 } else { bounds.1 = middle }
         }
         let at = place(bounds.0);
-        words.copy_within(at..place(rows), at + 2);
+        words.copy_within(at..place(rows), at + ROW);
         words[at] = row.rank;
         words[at + 1] = u64::from(row.slot) << 32 | u64::from(row.rule);
-        words[1] += 1;
+        words[at + 2] = row.check.0;
+        words[0] += 1;
     }
 
     /// Takes a row out, wherever it was filed.
@@ -157,9 +166,9 @@ impl Shelves {
     fn remove_from(&mut self, hash: u64, row: Row) -> bool {
         let Some(shelf) = self.find(hash) else { return false };
         let words = self.words.at_mut(shelf);
-        let rows = len(words[1]);
+        let rows = len(words[0]);
         let second = u64::from(row.slot) << 32 | u64::from(row.rule);
-        let place = |at: usize| HEADER + 2 * at;
+        let place = |at: usize| HEADER + ROW * at;
         let mut bounds = (0, rows);
         while bounds.0 < bounds.1 {
             let middle = (bounds.0 + bounds.1) / 2;
@@ -169,8 +178,8 @@ impl Shelves {
         let found = alike.into_iter().find(|at| words[place(*at) + 1] == second);
         let Some(at) = found else { return false };
         words.copy_within(place(at + 1)..place(rows), place(at));
-        words[1] -= 1;
-        let size = room(words[1]);
+        words[0] -= 1;
+        let size = room(words[0]);
         if rows == 1 {
             self.lookup.remove(hash, |at| at == shelf);
             self.words.give(shelf, size);
@@ -184,7 +193,7 @@ impl Shelves {
     }
 
     fn find(&self, hash: u64) -> Option<u32> {
-        self.lookup.find(hash, |shelf| self.words.word(shelf) == hash)
+        self.lookup.find(hash, |shelf| is_of(self.words.word(shelf), hash))
     }
 
     /// The shape's place; `None` = it is new and there are too many.
@@ -205,28 +214,26 @@ impl Shelves {
     }
 
     fn new_shelf(&mut self, hash: u64) -> u32 {
-        let size = rounded(HEADER + 2);
+        let size = rounded(HEADER + ROW);
         let shelf = self.words.take(size);
-        let words = self.words.at_mut(shelf);
-        words[0] = hash;
-        words[1] = (size as u64) << 32;
+        self.words.at_mut(shelf)[0] = header(hash, size, 0);
         self.lookup.insert(hash, shelf);
         shelf
     }
 
     /// The shelf, moved if it is full.
     fn with_room(&mut self, shelf: u32, hash: u64) -> u32 {
-        let header = self.words.word(shelf + 1);
-        let (used, size) = (HEADER + 2 * len(header), room(header));
-        if used + 2 <= size {
+        let former = self.words.word(shelf);
+        let (used, size) = (HEADER + ROW * len(former), room(former));
+        if used + ROW <= size {
             return shelf;
         }
-        let larger = rounded(size + 2);
+        let larger = rounded(used + ROW);
         let moved = self.words.take(larger);
         for at in 0..used as u32 {
             self.words.at_mut(moved)[at as usize] = self.words.word(shelf + at);
         }
-        self.words.at_mut(moved)[1] = (larger as u64) << 32 | len(header) as u64;
+        self.words.at_mut(moved)[0] = header(hash, larger, len(former));
         self.words.give(shelf, size);
         self.lookup.remove(hash, |at| at == shelf);
         self.lookup.insert(hash, moved);
@@ -234,10 +241,18 @@ impl Shelves {
     }
 }
 
+fn header(hash: u64, size: usize, rows: usize) -> u64 {
+    hash << 32 | (class(size) as u64) << LEN | rows as u64
+}
+
+fn is_of(header: u64, hash: u64) -> bool {
+    (header >> 32) as u32 == hash as u32
+}
+
 fn len(header: u64) -> usize {
-    header as u32 as usize
+    header as usize & ((1 << LEN) - 1)
 }
 
 fn room(header: u64) -> usize {
-    (header >> 32) as usize
+    size_of((header >> LEN) as usize & ((1 << CLASS) - 1))
 }

@@ -46,7 +46,13 @@ pub(super) fn rounded(size: usize) -> usize {
     if size <= 16 { size.max(2).next_multiple_of(2) } else { size.next_power_of_two() }
 }
 
-fn class(size: usize) -> usize {
+/// The size class of a block, below 64.
+pub(super) fn class(size: usize) -> usize {
     let rounded = rounded(size);
     if rounded <= 16 { rounded / 2 } else { 4 + rounded.trailing_zeros() as usize }
+}
+
+/// How many words a block of a class has.
+pub(super) fn size_of(class: usize) -> usize {
+    if class <= 8 { 2 * class } else { 1 << (class - 4) }
 }
