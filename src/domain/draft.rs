@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::sync::{Arc, LazyLock};
 
-use super::account_match::AccountMatch;
+use super::account::Account;
+use super::account_match::{AccountMatch, Accounts};
 use super::entity::{
     AccountEntity, DealEntity, DomainEntity, Entity, EntityKey, Kind, LeadEntity, LoadEntity,
     PolicyEntity, PoolEntity, RepEntity, StickyEntity, SweepEntity, TerritoryEntity,
@@ -42,7 +43,7 @@ pub(super) struct Decision {
 }
 
 macro_rules! tables {
-    ($($get:ident $set:ident $variant:ident $entity:ty, $id:ty, $wrap:expr;)*) => {$(
+    ($($get:ident $set:ident $variant:ident $entity:ty, $id:ty;)*) => {$(
         pub(super) fn $get(&self, id: &$id) -> Option<&$entity> {
             match self.get(Kind::$variant, id.as_str())? {
                 Entity::$variant(entity) => Some(entity),
@@ -51,13 +52,9 @@ macro_rules! tables {
         }
 
         pub(super) fn $set(&mut self, id: &$id, entity: $entity) {
-            self.write(Kind::$variant, id.text(), Some(Entity::$variant($wrap(entity))));
+            self.write(Kind::$variant, id.text(), Some(Entity::$variant(Arc::new(entity))));
         }
     )*};
-}
-
-fn plain<T>(entity: T) -> T {
-    entity
 }
 
 impl<'a> Draft<'a> {
@@ -78,16 +75,32 @@ impl<'a> Draft<'a> {
     }
 
     tables! {
-        territory set_territory Territory TerritoryEntity, TerritoryId, Arc::new;
-        rep set_rep Rep RepEntity, RepId, Arc::new;
-        account set_account Account AccountEntity, AccountId, Arc::new;
-        lead set_lead Lead LeadEntity, LeadId, Arc::new;
-        pool set_pool Pool PoolEntity, TerritoryId, Arc::new;
-        load set_load Load LoadEntity, RepId, Arc::new;
-        deal set_deal Deal DealEntity, OpportunityId, Arc::new;
-        learned set_learned Learned Block, RepId, Arc::new;
-        sticky set_sticky Sticky StickyEntity, StickyKey, plain;
-        sweep set_sweep Sweep SweepEntity, SweepId, Arc::new;
+        territory set_territory Territory TerritoryEntity, TerritoryId;
+        rep set_rep Rep RepEntity, RepId;
+        lead set_lead Lead LeadEntity, LeadId;
+        pool set_pool Pool PoolEntity, TerritoryId;
+        load set_load Load LoadEntity, RepId;
+        deal set_deal Deal DealEntity, OpportunityId;
+        learned set_learned Learned Block, RepId;
+        sticky set_sticky Sticky StickyEntity, StickyKey;
+        sweep set_sweep Sweep SweepEntity, SweepId;
+    }
+
+    pub(super) fn account(&self, id: &AccountId) -> Option<&Account> {
+        match self.get(Kind::Account, id.as_str())? {
+            Entity::Account(account) => Some(account),
+            _ => None,
+        }
+    }
+
+    pub(super) fn set_account(&mut self, id: &AccountId, entity: &AccountEntity) {
+        let account = Account::new(id, entity);
+        self.write(Kind::Account, id.text(), Some(Entity::Account(account)));
+    }
+
+    /// The accounts to search among: as they were before this decision.
+    pub(super) fn accounts(&self) -> &'a Accounts {
+        self.domain.accounts()
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -131,13 +144,13 @@ impl<'a> Draft<'a> {
 
     pub(super) fn domain_entity(&self) -> DomainEntity {
         match self.get(Kind::Domain, "") {
-            Some(Entity::Domain(entity)) => entity.clone(),
+            Some(Entity::Domain(entity)) => (**entity).clone(),
             _ => DomainEntity::default(),
         }
     }
 
     pub(super) fn set_domain(&mut self, entity: DomainEntity) {
-        self.write(Kind::Domain, "".into(), Some(Entity::Domain(entity)));
+        self.write(Kind::Domain, "".into(), Some(Entity::Domain(Arc::new(entity))));
     }
 
     pub(super) fn say(&mut self, fact: Fact) {

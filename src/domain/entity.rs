@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::account::Account;
 use super::ids::{DomainId, LeadId, OpportunityId, QueueId, RepId, TerritoryId};
 use super::input::{AccountDef, DealOutcome, EffectiveChange, RepDef, SegmentFields};
 use super::lead_fields::LeadFields;
@@ -86,15 +87,15 @@ impl EntityKey {
 /// An entity as it is now.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entity {
-    Domain(DomainEntity),
+    Domain(Arc<DomainEntity>),
     Policy(Arc<PolicyEntity>),
     Territory(Arc<TerritoryEntity>),
     Rep(Arc<RepEntity>),
-    Account(Arc<AccountEntity>),
+    Account(Account),
     Lead(Arc<LeadEntity>),
     Pool(Arc<PoolEntity>),
     Load(Arc<LoadEntity>),
-    Sticky(StickyEntity),
+    Sticky(Arc<StickyEntity>),
     Deal(Arc<DealEntity>),
     Learned(Arc<win_rate::Block>),
     Sweep(Arc<SweepEntity>),
@@ -195,6 +196,7 @@ pub struct RepEntity {
     pub seen: Seen,
 }
 
+/// An account with all its fields; in memory it lies packed (`account::Account`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct AccountEntity {
     pub definition: Option<AccountDef>,

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::account_match::AccountIndex;
 use super::entity::{Entity, EntityKey, Kind, LeadEntity, Phase};
 use super::ids::{DomainId, LeadId, RepId, TerritoryId};
 use super::policy::Policy;
@@ -34,7 +33,6 @@ pub struct Index {
     pub(super) validity: BTreeSet<(Timestamp, TerritoryId)>,
     /// Territories by a member of theirs.
     pub(super) memberships: BTreeMap<RepId, BTreeSet<TerritoryId>>,
-    pub(super) accounts: AccountIndex,
     /// What leaves memory, by the day after which it does.
     expiry: BTreeMap<i64, BTreeSet<(Kind, Arc<str>)>>,
 }
@@ -98,23 +96,11 @@ impl Index {
                 self.validity.insert((at, id));
             }
         }
-        match old {
-            Some(Entity::Lead(old)) => self.lead(&LeadId::from(&key.id), old, false),
-            Some(Entity::Account(old)) => {
-                if let Some(definition) = &old.definition {
-                    self.accounts.remove(&key.id, definition);
-                }
-            }
-            _ => {}
+        if let Some(Entity::Lead(old)) = old {
+            self.lead(&LeadId::from(&key.id), old, false);
         }
-        match new {
-            Some(Entity::Lead(new)) => self.lead(&LeadId::from(&key.id), new, true),
-            Some(Entity::Account(new)) => {
-                if let Some(definition) = &new.definition {
-                    self.accounts.insert(&key.id, definition);
-                }
-            }
-            _ => {}
+        if let Some(Entity::Lead(new)) = new {
+            self.lead(&LeadId::from(&key.id), new, true);
         }
         if let Some(new) = new {
             self.expiry_change(key, new, true);

@@ -1,5 +1,6 @@
 //! What the business means: pure, deterministic, without Kafka, clock, randomness, metrics or logs.
 
+pub mod account;
 mod account_match;
 mod assign;
 mod availability;

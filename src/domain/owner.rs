@@ -56,18 +56,17 @@ pub(super) fn account(
 /// Whose the leads of an account are, by the policy.
 fn owner_of(draft: &Draft<'_>, lead: &LeadEntity, id: &AccountId) -> Option<RepId> {
     let policy = &draft.policy.accounts;
-    let account = |id: &AccountId| draft.account(id)?.definition.as_ref();
+    let account = |id: &AccountId| draft.account(id)?.view();
     let chain = || account_match::above(draft, id);
     let owner = match policy.owner {
-        AccountOwner::Matched => account(id)?.owner_id.clone(),
-        AccountOwner::UltimateParent => account(chain().last()?)?.owner_id.clone(),
+        AccountOwner::Matched => account(id)?.owner_id.map(RepId::new),
+        AccountOwner::UltimateParent => account(chain().last()?)?.owner_id.map(RepId::new),
         AccountOwner::NearestInRegion => {
             let normal = |country: &str| text::normalise(country).into_owned();
             let here = lead.fields.country.as_deref().map(normal);
-            let in_region =
-                |country: &Option<String>| here.is_none() || country.as_deref().map(normal) == here;
+            let in_region = |country: Option<&str>| here.is_none() || country.map(normal) == here;
             let nearest = |id: &AccountId| {
-                account(id).filter(|it| in_region(&it.country)).and_then(|it| it.owner_id.clone())
+                account(id).filter(|it| in_region(it.country))?.owner_id.map(RepId::new)
             };
             chain().iter().find_map(nearest)
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::account::Account;
 use super::draft::Draft;
 use super::entity::{
     AccountEntity, LoadEntity, PendingPolicy, PendingTerritory, PolicyEntity, PolicyVersion,
@@ -219,12 +220,11 @@ pub(super) fn rep_absence(draft: &mut Draft<'_>, id: &RepId) {
 
 pub(super) fn account_changed(draft: &mut Draft<'_>, event: &AccountChange) {
     let id = &event.account_id;
-    let before = draft.account(id).cloned();
-    let mut seen = before.map(|account| account.seen).unwrap_or_default();
+    let mut seen = draft.account(id).map(Account::seen).unwrap_or_default();
     if !seen.note(&event.event_id) {
         return draft.count(Counter::Repeat);
     }
-    draft.set_account(id, AccountEntity { definition: event.definition.clone(), seen });
+    draft.set_account(id, &AccountEntity { definition: event.definition.clone(), seen });
     draft.tasks.push(Task::Sweep(retry(Cause::Retry)));
 }
 

@@ -5,7 +5,9 @@
 //! their own: they put entities too.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
+use super::account_match::Accounts;
 use super::entity::{Entity, EntityKey, Kind};
 use super::fact::Fact;
 use super::ids::DomainId;
@@ -19,7 +21,9 @@ use super::timers_of::timers_of;
 #[derive(Clone, Debug)]
 pub struct Domain {
     pub id: DomainId,
-    tables: [BTreeMap<std::sync::Arc<str>, Entity>; Kind::ALL.len()],
+    /// By kind; accounts, of which there are millions, lie apart.
+    tables: [BTreeMap<Arc<str>, Entity>; Kind::ALL.len()],
+    accounts: Accounts,
     pub index: Index,
 }
 
@@ -41,19 +45,38 @@ pub struct Change {
 
 impl Domain {
     pub(super) fn new(id: DomainId) -> Domain {
-        Domain { id, tables: Default::default(), index: Index::default() }
+        Domain {
+            id,
+            tables: Default::default(),
+            accounts: Accounts::default(),
+            index: Index::default(),
+        }
     }
 
     pub fn get(&self, kind: Kind, id: &str) -> Option<&Entity> {
-        self.table(kind).get(id)
+        match kind {
+            Kind::Account => self.accounts.get(id),
+            _ => self.table(kind).get(id),
+        }
     }
 
-    /// All entities of a kind, by id.
-    pub fn table(&self, kind: Kind) -> &BTreeMap<std::sync::Arc<str>, Entity> {
+    /// All entities of a kind, by id; not of accounts.
+    pub fn table(&self, kind: Kind) -> &BTreeMap<Arc<str>, Entity> {
         &self.tables[kind as usize]
     }
 
+    pub(super) fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    fn is_empty(&self) -> bool {
+        self.accounts.is_empty() && self.tables.iter().all(BTreeMap::is_empty)
+    }
+
     fn replace(&mut self, key: &EntityKey, after: Option<Entity>) -> Option<Entity> {
+        if key.kind == Kind::Account {
+            return self.accounts.replace(&key.id, after);
+        }
         let table = &mut self.tables[key.kind as usize];
         match after {
             Some(entity) => table.insert(key.id.clone(), entity),
@@ -128,7 +151,8 @@ impl State {
             }
         }
         let expiry_before = domain.index.next_expiry();
-        domain.index.change(&key, domain.tables[key.kind as usize].get(&key.id), after.as_ref());
+        let old = domain.tables[key.kind as usize].get(&key.id);
+        domain.index.change(&key, old, after.as_ref());
         let expiry = domain.index.next_expiry();
         if expiry != expiry_before {
             self.moves.push(TimerMove { key: Index::expiry_timer(&key.domain), due_at: expiry });
@@ -171,12 +195,17 @@ impl State {
         for (key, before) in std::mem::take(&mut self.journal) {
             self.put(key, before, false);
         }
-        self.domains.retain(|_, domain| domain.tables.iter().any(|table| !table.is_empty()));
+        self.domains.retain(|_, domain| !domain.is_empty());
     }
 
     /// Puts an image in place at restore: no journal, no facts; indexes and timers are derived.
     pub fn load(&mut self, key: EntityKey, entity: Entity) {
         self.put(key, Some(entity), false);
+    }
+
+    /// Takes back what was loaded.
+    pub fn unload(&mut self, key: EntityKey) {
+        self.put(key, None, false);
     }
 
     pub fn get(&self, key: &EntityKey) -> Option<&Entity> {
@@ -191,16 +220,23 @@ impl State {
         self.domains.get(id)
     }
 
-    /// Every entity, by key: for digests from scratch and for the checker.
+    /// Every entity, accounts last of each domain and in no order that means anything.
+    pub fn each(&self) -> impl Iterator<Item = (EntityKey, &Entity)> {
+        self.domains.values().flat_map(|domain| {
+            let key =
+                |kind, id: &Arc<str>| EntityKey { domain: domain.id.clone(), kind, id: id.clone() };
+            let tables = Kind::ALL.into_iter().flat_map(move |kind| {
+                domain.table(kind).iter().map(move |(id, entity)| (key(kind, id), entity))
+            });
+            let account = |(id, entity)| (EntityKey::new(&domain.id, Kind::Account, id), entity);
+            tables.chain(domain.accounts.iter().map(account))
+        })
+    }
+
+    /// Every entity, by key: for tests and the checker.
     pub fn entities(&self) -> Vec<(EntityKey, Entity)> {
-        let mut all = Vec::new();
-        for domain in self.domains.values() {
-            for kind in Kind::ALL {
-                for (id, entity) in domain.table(kind) {
-                    all.push((EntityKey::new(&domain.id, kind, id), entity.clone()));
-                }
-            }
-        }
+        let mut all: Vec<_> = self.each().map(|(key, entity)| (key, entity.clone())).collect();
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
         all
     }
 }

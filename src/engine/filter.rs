@@ -164,7 +164,7 @@ impl Filter {
     pub fn digest_text(&mut self) -> String {
         let digest = match self.digest {
             Some(digest) => digest,
-            None => wire::digest_of(&self.shard.state().entities()),
+            None => wire::digest_of(self.shard.state()),
         };
         self.digest = Some(digest);
         format!("{digest:032x}")

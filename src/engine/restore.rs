@@ -3,13 +3,11 @@
 //! A restore loads the after-images, derives indexes and timers, and compares: the digest with that of the
 //! shard's image, and the group's offsets with those in it. What differs is refused, never mended.
 
-use std::collections::HashMap;
-
 use super::ports::{AssignedShard, Clock, Committed, Failure, Log, Part, Result};
 use super::report::{Ending, Observer, ShardEvent};
 use super::shard::{Mark, Shard};
 use super::transaction::{Phase, Step};
-use super::wire::{self, Stored};
+use super::wire::{ImageReader, Stored};
 use super::worker::{Planted, StartLeads, Worker};
 use crate::codec::image::ImageError;
 use crate::domain::input::Topic;
@@ -93,8 +91,8 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             loaded.state.take_timer_moves();
         }
         let restored = Shard::restored(shard, loaded.state, mark);
-        for (key, entity) in restored.state().entities() {
-            self.observer.loaded(shard, &key, &entity);
+        for (key, entity) in restored.state().each() {
+            self.observer.loaded(shard, &key, entity);
         }
         self.observer.shard(ShardEvent::Restored {
             shard,
@@ -213,26 +211,9 @@ pub fn read_shard(log: &mut impl Log, shard: i32) -> Result<Shard> {
 }
 
 fn load(log: &mut impl Log, shard: i32) -> Result<Loaded> {
-    let mut newest: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
-    log.restore(shard, &mut |key, value| {
-        match value {
-            Some(value) => newest.insert(key.to_vec(), value.to_vec()),
-            None => newest.remove(key),
-        };
-    })?;
-    let images = newest.len() as u64;
-    let mut digest = 0_u128;
-    let mut mark = None;
-    let mut reader = wire::ImageReader::default();
-    let mut newest: Vec<_> = newest.into_iter().collect();
-    newest.sort();
-    for (key, value) in newest {
-        match reader.read(&key, &value).map_err(unreadable)? {
-            Stored::Mark(found) => mark = Some(found),
-            Stored::Image => digest = digest.wrapping_add(wire::hash_of(&key, &value)),
-        }
-    }
-    let state = reader.finish().map_err(unreadable)?;
+    let mut reader = ImageReader::default();
+    log.restore(shard, &mut |key, value| reader.take(key, value))?;
+    let Stored { state, mark, images, digest } = reader.finish().map_err(unreadable)?;
     let Some((mark, partitions)) = mark else {
         if images > 0 {
             return refuse(shard, "the state has entities and no image of the shard itself");

@@ -1,5 +1,7 @@
 //! Between the engine and the codec: records in, records out, images and the shard's own image.
 
+use std::collections::HashMap;
+
 use super::ports::{OutTopic, Outgoing, Record};
 use super::shard::{DIGEST, Mark};
 use crate::codec::dead_letter::{self, Source};
@@ -7,7 +9,7 @@ use crate::codec::encode::{Encoder, Format};
 use crate::codec::error::Error;
 use crate::codec::image::{self, Assembler, ImageError, SHARD_KEY, ShardImage};
 use crate::codec::record::{Decoder, RawRecord};
-use crate::domain::entity::{Entity, EntityKey};
+use crate::domain::entity::Entity;
 use crate::domain::fact::Fact;
 use crate::domain::hash;
 use crate::domain::ids::DomainId;
@@ -38,37 +40,71 @@ impl Default for Wire {
     }
 }
 
-/// What an image in the state topic is.
-#[derive(Debug)]
-pub(super) enum Stored {
-    /// The shard's own, with the partition count that it was written under.
-    Mark((Mark, i32)),
-    Image,
+/// A shard as its state partition has it.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    pub(super) state: State,
+    /// Where it stands, and the partition count that it was written under.
+    pub(super) mark: Option<(Mark, i32)>,
+    pub(super) images: u64,
+    /// The sum of the hashes of all images.
+    pub(super) digest: u128,
 }
 
-/// Puts images together to a state.
+/// Puts the images of a state partition together, read from its beginning to its end. Accounts, of which
+/// there are millions, are put in place as they come; the rest waits until all has been read, because an
+/// image in parts is whole only then.
 #[derive(Debug, Default)]
 pub(super) struct ImageReader {
-    entities: Assembler,
+    state: State,
+    newest: HashMap<Vec<u8>, Vec<u8>>,
 }
 
 impl ImageReader {
-    pub(super) fn read(&mut self, key: &[u8], value: &[u8]) -> Result<Stored, ImageError> {
-        if key == SHARD_KEY {
-            let image = ShardImage::decode(value)?;
-            let ShardImage { next, time, batch, digest, partitions, .. } = image;
-            return Ok(Stored::Mark((Mark { next, time, batch, digest }, partitions)));
+    pub(super) fn take(&mut self, key: &[u8], value: Option<&[u8]>) {
+        if let Some(account) = image::account_key(key) {
+            match value.and_then(|value| image::account(&account, value)) {
+                Some(entity) => {
+                    self.newest.remove(key);
+                    return self.state.load(account, entity);
+                }
+                // In parts, unreadable or gone: a later record may say more.
+                None => self.state.unload(account),
+            }
         }
-        self.entities.add(key, value)?;
-        Ok(Stored::Image)
+        match value {
+            Some(value) => self.newest.insert(key.to_vec(), value.to_vec()),
+            None => self.newest.remove(key),
+        };
     }
 
-    pub(super) fn finish(self) -> Result<State, ImageError> {
-        let mut state = State::default();
-        for (key, entity) in self.entities.finish()? {
+    pub(super) fn finish(self) -> Result<Stored, ImageError> {
+        let ImageReader { mut state, newest } = self;
+        let accounts = state.each().flat_map(|(key, entity)| image::records(&key, entity));
+        let (mut images, mut digest) = (0, 0_u128);
+        for (key, value) in accounts {
+            images += 1;
+            digest = digest.wrapping_add(hash_of(&key, &value));
+        }
+        let mut mark = None;
+        let mut entities = Assembler::default();
+        let mut newest: Vec<_> = newest.into_iter().collect();
+        newest.sort();
+        for (key, value) in newest {
+            images += 1;
+            if key == SHARD_KEY {
+                let image = ShardImage::decode(&value)?;
+                let ShardImage { next, time, batch, digest, partitions, .. } = image;
+                mark = Some((Mark { next, time, batch, digest }, partitions));
+            } else {
+                entities.add(&key, &value)?;
+                digest = digest.wrapping_add(hash_of(&key, &value));
+            }
+        }
+        for (key, entity) in entities.finish()? {
             state.load(key, entity);
         }
-        Ok(state)
+        Ok(Stored { state, mark, images, digest })
     }
 }
 
@@ -78,8 +114,8 @@ pub(super) fn hash_of(key: &[u8], value: &[u8]) -> u128 {
 }
 
 /// The digest of a state from scratch.
-pub fn digest_of(entities: &[(EntityKey, Entity)]) -> u128 {
-    let images = entities.iter().flat_map(|(key, entity)| image::records(key, entity));
+pub fn digest_of(state: &State) -> u128 {
+    let images = state.each().flat_map(|(key, entity)| image::records(&key, entity));
     images.fold(0, |sum, (key, value)| sum.wrapping_add(hash_of(&key, &value)))
 }
 
@@ -223,3 +259,6 @@ fn state_record(
         timestamp,
     }
 }
+
+#[cfg(test)]
+mod tests;

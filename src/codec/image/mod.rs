@@ -16,8 +16,9 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::domain::account::Account;
 use crate::domain::entity::{Entity, EntityKey, Kind};
-use crate::domain::ids::DomainId;
+use crate::domain::ids::{AccountId, DomainId};
 use crate::domain::win_rate::{Block, Image, Part};
 use wire::{Broken, Reader, Wire, records};
 
@@ -68,7 +69,7 @@ fn bodies(entity: &Entity) -> Vec<Vec<u8>> {
         Entity::Policy(one) => one.put(&mut body),
         Entity::Territory(one) => one.put(&mut body),
         Entity::Rep(one) => one.put(&mut body),
-        Entity::Account(one) => one.put(&mut body),
+        Entity::Account(one) => one.entity().put(&mut body),
         Entity::Lead(one) => one.put(&mut body),
         Entity::Pool(one) => one.put(&mut body),
         Entity::Load(one) => one.put(&mut body),
@@ -117,6 +118,20 @@ impl Assembler {
     }
 }
 
+/// The account of which this is the key of the image, or of its first part.
+pub fn account_key(key: &[u8]) -> Option<EntityKey> {
+    let (key, number) = entity_key(key)?;
+    (key.kind == Kind::Account && number == 0).then_some(key)
+}
+
+/// The account, if this image is all of it and can be read.
+pub fn account(key: &EntityKey, value: &[u8]) -> Option<Entity> {
+    let mut reader = Reader { rest: value.strip_prefix(&[VERSION])? };
+    let is_whole = u32::get(&mut reader).ok()? == 1;
+    let body = || whole(reader.rest).ok();
+    is_whole.then(body)?.map(|one| Entity::Account(Account::new(&AccountId::from(&key.id), &one)))
+}
+
 fn entity_key(key: &[u8]) -> Option<(EntityKey, u32)> {
     let text = std::str::from_utf8(key).ok()?;
     let mut fields = text.split('\0');
@@ -134,27 +149,27 @@ fn entity(key: &EntityKey, parts: BTreeMap<u32, (u32, Vec<u8>)>) -> Result<Entit
         .map(|number| parts.get(&number).map(|(_, body)| body.clone()))
         .collect::<Option<_>>()
         .ok_or(ImageError::Incomplete(kind))?;
-    read(key.kind, &bodies).map_err(|_| ImageError::Broken(kind))
+    read(key, &bodies).map_err(|_| ImageError::Broken(kind))
 }
 
-fn read(kind: Kind, bodies: &[Vec<u8>]) -> wire::Result<Entity> {
-    if kind == Kind::Learned {
+fn read(key: &EntityKey, bodies: &[Vec<u8>]) -> wire::Result<Entity> {
+    if key.kind == Kind::Learned {
         let [head, base] = bodies else { return Err(Broken) };
         let image = Image { base: whole(base)?, head: whole(head)? };
         let block = Block::restore(&image).ok_or(Broken)?;
         return Ok(Entity::Learned(Arc::new(block)));
     }
     let body = &bodies.concat();
-    Ok(match kind {
-        Kind::Domain => Entity::Domain(whole(body)?),
+    Ok(match key.kind {
+        Kind::Domain => Entity::Domain(Arc::new(whole(body)?)),
         Kind::Policy => Entity::Policy(Arc::new(whole(body)?)),
         Kind::Territory => Entity::Territory(Arc::new(whole(body)?)),
         Kind::Rep => Entity::Rep(Arc::new(whole(body)?)),
-        Kind::Account => Entity::Account(Arc::new(whole(body)?)),
+        Kind::Account => Entity::Account(Account::new(&AccountId::from(&key.id), &whole(body)?)),
         Kind::Lead => Entity::Lead(Arc::new(whole(body)?)),
         Kind::Pool => Entity::Pool(Arc::new(whole(body)?)),
         Kind::Load => Entity::Load(Arc::new(whole(body)?)),
-        Kind::Sticky => Entity::Sticky(whole(body)?),
+        Kind::Sticky => Entity::Sticky(Arc::new(whole(body)?)),
         Kind::Deal => Entity::Deal(Arc::new(whole(body)?)),
         Kind::Sweep => Entity::Sweep(Arc::new(whole(body)?)),
         Kind::Learned => return Err(Broken),

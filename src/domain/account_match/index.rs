@@ -1,18 +1,19 @@
-//! Where to look for the account of a lead among millions: every account is listed under a few keys, and
-//! a lead looks under its own.
+//! The accounts of a domain, and where to look among millions for that of a lead: every account is listed
+//! under a few keys, and a lead looks under its own.
 //!
-//! A key is a hash of 32 bits, a listing the key with the account's slot: 8 bytes in one sorted set. Whoever
-//! finds a slot looks at the account itself, so a collision costs a look and changes nothing. Nothing that
-//! is answered depends on slots or on the order in which accounts came.
+//! *Slot*: the number of an account here. A key is a hash of 32 bits, a listing the key with the account's
+//! slot: 8 bytes in one sorted set. Whoever finds a slot looks at the account itself, so a collision costs a
+//! look and changes nothing. Nothing that is answered depends on slots or on the order in which accounts came.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use super::domain::host;
 use super::name::{normalise_company, sorted, squashed};
+use super::postings::Postings;
+use crate::domain::account::{Account, AccountView};
+use crate::domain::entity::Entity;
 use crate::domain::hash;
-use crate::domain::ids::AccountId;
-use crate::domain::input::AccountDef;
+use crate::domain::lookup::{Lookup, fold};
 use crate::domain::text::normalise;
 
 /// Letters of a name, from its front or its back, that a key is made of.
@@ -20,13 +21,19 @@ const EDGE: usize = 6;
 /// The same beside a postal code, which says most already.
 const EDGE_AT_POST: usize = 2;
 
-/// Accounts by key.
+/// Slots of a page: a table that doubles as a whole stops the shard for as long as that takes.
+const PAGE: usize = 4_096;
+
+/// The accounts by id and by key.
 #[derive(Clone, Debug, Default)]
-pub(in crate::domain) struct AccountIndex {
-    slots: Vec<Option<AccountId>>,
+pub(in crate::domain) struct Accounts {
+    /// By slot; each is an `Entity::Account`.
+    pages: Vec<Vec<Option<Entity>>>,
     free: Vec<u32>,
+    by_id: Lookup,
+    len: usize,
     /// Key in the upper half, slot in the lower.
-    listings: BTreeSet<u64>,
+    listings: Postings,
     /// How many accounts have a word in their name.
     words: BTreeMap<u32, u32>,
     named: u32,
@@ -38,8 +45,11 @@ pub(super) struct Key(u32);
 
 impl Key {
     fn of(what: &str, text: &str) -> Key {
-        let bytes = format!("{what}\0{text}");
-        Key((hash::sip64(hash::FIXED, bytes.as_bytes()) >> 32) as u32)
+        let mut bytes = Vec::with_capacity(what.len() + 1 + text.len());
+        bytes.extend_from_slice(what.as_bytes());
+        bytes.push(0);
+        bytes.extend_from_slice(text.as_bytes());
+        Key((hash::sip64(hash::FIXED, &bytes) >> 32) as u32)
     }
 
     pub(super) fn domain(host: &str) -> Key {
@@ -56,22 +66,23 @@ impl Key {
 
     /// The front and the back of a name: a slip of the pen seldom hits both.
     pub(super) fn edges(normalised: &str) -> [Key; 2] {
-        let [front, back] = edges(&sorted(normalised), EDGE);
-        [Key::of("front", &front), Key::of("back", &back)]
+        let name = sorted(normalised);
+        let [front, back] = edges(&name, EDGE);
+        [Key::of("front", front), Key::of("back", back)]
     }
 
     pub(super) fn edges_at(postal_code: &str, normalised: &str) -> [Key; 2] {
-        let [front, back] = edges(&sorted(normalised), EDGE_AT_POST);
+        let name = sorted(normalised);
+        let [front, back] = edges(&name, EDGE_AT_POST);
         let key = |what, edge| Key::of(what, &format!("{postal_code}\0{edge}"));
         [key("front at", front), key("back at", back)]
     }
 }
 
-fn edges(name: &str, letters: usize) -> [String; 2] {
-    let chars: Vec<char> = name.chars().collect();
-    let length = letters.min(chars.len());
-    let (front, back) = (chars.iter().take(length), chars.iter().skip(chars.len() - length));
-    [front.collect(), back.collect()]
+fn edges(name: &str, letters: usize) -> [&str; 2] {
+    let front = name.char_indices().nth(letters).map_or(name.len(), |(at, _)| at);
+    let back = name.char_indices().nth_back(letters.saturating_sub(1)).map_or(0, |(at, _)| at);
+    [&name[..front], &name[back..]]
 }
 
 /// A phone number by its last nine digits: prefixes of country and line are written in many ways.
@@ -89,60 +100,114 @@ pub(super) fn postal_code(text: &str) -> Option<String> {
 }
 
 /// The keys of an account whose normalised name is `name`.
-fn keys(definition: &AccountDef, name: &str) -> Vec<Key> {
-    let mut keys: Vec<Key> = Vec::new();
-    for domain in definition.domains.iter().filter_map(|domain| host(domain)) {
-        keys.push(Key::domain(&domain));
-    }
+fn keys(account: &AccountView<'_>, name: &str) -> Vec<Key> {
+    let mut keys: Vec<Key> = Vec::with_capacity(8);
+    keys.extend(account.domains().filter_map(host).map(|domain| Key::domain(&domain)));
     if !name.is_empty() {
         keys.push(Key::name(name));
         keys.extend(Key::edges(name));
-        if let Some(code) = definition.postal_code.as_deref().and_then(postal_code) {
+        if let Some(code) = account.postal_code.and_then(postal_code) {
             keys.extend(Key::edges_at(&code, name));
         }
     }
-    let phone = definition.phone.as_ref().and_then(|phone| phone_digits(phone.reveal()));
-    keys.extend(phone.as_deref().map(Key::phone));
+    keys.extend(account.phone.and_then(phone_digits).map(|digits| Key::phone(&digits)));
     keys
 }
 
-impl AccountIndex {
-    pub(super) fn is_empty(&self) -> bool {
-        self.listings.is_empty()
+/// The accounts by id.
+impl Accounts {
+    pub(in crate::domain) fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
-    pub(in crate::domain) fn insert(&mut self, id: &Arc<str>, definition: &AccountDef) {
-        let name = normalise_company(&definition.name);
-        let keys = keys(definition, &name);
-        if keys.is_empty() {
-            return;
-        }
-        self.count_words(&name, true);
-        let slot = self.free.pop().unwrap_or(self.slots.len() as u32);
-        let id = Some(AccountId::from(id));
-        match self.slots.get_mut(slot as usize) {
-            Some(place) => *place = id,
-            None => self.slots.push(id),
-        }
-        self.listings.extend(keys.iter().map(|key| listing(*key, slot)));
+    pub(in crate::domain) fn get(&self, id: &str) -> Option<&Entity> {
+        self.at(self.slot_of(id)?)
     }
 
-    pub(in crate::domain) fn remove(&mut self, id: &Arc<str>, definition: &AccountDef) {
-        let name = normalise_company(&definition.name);
-        let keys = keys(definition, &name);
-        let own = |slot: &u32| {
-            let listed = self.slots.get(*slot as usize).and_then(Option::as_ref);
-            listed.is_some_and(|listed| listed.as_str() == &**id)
-        };
-        let Some(slot) = keys.first().and_then(|key| self.listed(*key).find(own)) else { return };
-        self.count_words(&name, false);
-        for key in keys {
-            self.listings.remove(&listing(key, slot));
+    /// All of them, in no order that means anything.
+    pub(in crate::domain) fn iter(&self) -> impl Iterator<Item = (&str, &Entity)> {
+        let all = self.pages.iter().flatten().flatten();
+        all.filter_map(|entity| Some((account_of(entity)?.id(), entity)))
+    }
+
+    /// Puts an account in place of what was there.
+    pub(in crate::domain) fn replace(&mut self, id: &str, after: Option<Entity>) -> Option<Entity> {
+        let slot = self.slot_of(id);
+        if let Some(slot) = slot {
+            self.list(slot, false);
         }
-        if let Some(place) = self.slots.get_mut(slot as usize) {
-            *place = None;
+        match (slot, after) {
+            (None, None) => None,
+            (None, Some(after)) => {
+                let slot = self.new_slot();
+                self.by_id.insert(fold(id.as_bytes()), slot);
+                *self.place(slot) = Some(after);
+                self.len += 1;
+                self.list(slot, true);
+                None
+            }
+            (Some(slot), Some(after)) => {
+                let before = self.place(slot).replace(after);
+                self.list(slot, true);
+                before
+            }
+            (Some(slot), None) => {
+                self.by_id.remove(fold(id.as_bytes()), |other| other == slot);
+                self.free.push(slot);
+                self.len -= 1;
+                self.place(slot).take()
+            }
         }
-        self.free.push(slot);
+    }
+
+    fn slot_of(&self, id: &str) -> Option<u32> {
+        let is = |slot| self.at(slot).and_then(account_of).is_some_and(|it| it.id() == id);
+        self.by_id.find(fold(id.as_bytes()), is)
+    }
+
+    fn at(&self, slot: u32) -> Option<&Entity> {
+        self.pages.get(slot as usize / PAGE)?.get(slot as usize % PAGE)?.as_ref()
+    }
+
+    fn place(&mut self, slot: u32) -> &mut Option<Entity> {
+        &mut self.pages[slot as usize / PAGE][slot as usize % PAGE]
+    }
+
+    fn new_slot(&mut self) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            return slot;
+        }
+        if self.pages.last().is_none_or(|page| page.len() == PAGE) {
+            // A domain of a few accounts has a small page.
+            let room = if self.pages.is_empty() { 0 } else { PAGE };
+            self.pages.push(Vec::with_capacity(room));
+        }
+        let last = self.pages.len() - 1;
+        self.pages[last].push(None);
+        (last * PAGE + self.pages[last].len() - 1) as u32
+    }
+}
+
+fn account_of(entity: &Entity) -> Option<&Account> {
+    match entity {
+        Entity::Account(account) => Some(account),
+        _ => None,
+    }
+}
+
+/// The accounts by key.
+impl Accounts {
+    /// Lists the account of a slot under its keys, or strikes it off.
+    fn list(&mut self, slot: u32, add: bool) {
+        let Some(view) = self.at(slot).and_then(account_of).and_then(Account::view) else { return };
+        let name = normalise_company(view.name);
+        for key in keys(&view, &name) {
+            match add {
+                true => self.listings.insert(listing(key, slot)),
+                false => self.listings.remove(listing(key, slot)),
+            }
+        }
+        self.count_words(&name, add);
     }
 
     fn count_words(&mut self, name: &str, add: bool) {
@@ -150,8 +215,9 @@ impl AccountIndex {
             return;
         }
         self.named = if add { self.named + 1 } else { self.named.saturating_sub(1) };
-        let words: BTreeSet<&str> = name.split(' ').collect();
-        for word in words {
+        let words: Vec<&str> = name.split(' ').collect();
+        let repeated = |(at, word): &(usize, &&str)| words[..*at].contains(word);
+        for (_, word) in words.iter().enumerate().filter(|one| !repeated(one)) {
             let Key(word) = Key::of("word", word);
             let count = self.words.entry(word).or_default();
             *count = if add { *count + 1 } else { count.saturating_sub(1) };
@@ -168,18 +234,15 @@ impl AccountIndex {
         libm::log(1.0 + f64::from(self.named) / (f64::from(count) + 1.0))
     }
 
-    fn listed(&self, key: Key) -> impl Iterator<Item = u32> {
-        self.listings.range(listing(key, 0)..=listing(key, u32::MAX)).map(|listing| *listing as u32)
-    }
-
     /// The accounts under a key, in no order that means anything.
-    pub(super) fn under(&self, key: Key) -> impl Iterator<Item = &AccountId> {
-        self.listed(key).filter_map(|slot| self.slots.get(slot as usize)?.as_ref())
+    pub(super) fn under(&self, key: Key) -> impl Iterator<Item = &Account> {
+        let slots = self.listings.range(listing(key, 0), listing(key, u32::MAX));
+        slots.filter_map(|listing| account_of(self.at(listing as u32)?))
     }
 
     /// The same, unless there are more than `limit`: then the key says too little to look at any.
-    pub(super) fn under_if_few(&self, key: Key, limit: usize) -> Vec<&AccountId> {
-        let found: Vec<&AccountId> = self.under(key).take(limit + 1).collect();
+    pub(super) fn under_if_few(&self, key: Key, limit: usize) -> Vec<&Account> {
+        let found: Vec<&Account> = self.under(key).take(limit + 1).collect();
         if found.len() > limit { Vec::new() } else { found }
     }
 }

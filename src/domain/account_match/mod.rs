@@ -8,18 +8,20 @@ mod domain;
 mod free_mail;
 mod index;
 mod name;
+mod postings;
 #[cfg(test)]
 mod tests;
 
 pub(super) use domain::company_domain;
-pub(super) use index::AccountIndex;
+pub(super) use index::Accounts;
 pub(super) use name::normalise_company;
 
 use self::index::{Key, phone_digits, postal_code};
+use super::account::{Account, AccountView};
 use super::draft::Draft;
 use super::hash;
 use super::ids::AccountId;
-use super::input::{AccountDef, AccountKind};
+use super::input::AccountKind;
 use super::lead_fields::LeadFields;
 use super::policy::{AccountStep, TieBreak};
 use super::text;
@@ -38,7 +40,7 @@ pub(super) enum AccountMatch {
 
 /// Finds the account that a lead's own words match.
 pub(super) fn find(draft: &Draft<'_>, lead: &LeadFields) -> AccountMatch {
-    if draft.index().accounts.is_empty() {
+    if draft.accounts().is_empty() {
         return AccountMatch::None;
     }
     let words = words_of(lead);
@@ -82,20 +84,14 @@ fn look(draft: &Draft<'_>, lead: &LeadFields) -> AccountMatch {
     AccountMatch::None
 }
 
-fn definition<'d>(draft: &'d Draft<'_>, id: &AccountId) -> Option<&'d AccountDef> {
-    draft.account(id)?.definition.as_ref()
-}
-
 fn by_domain(draft: &Draft<'_>, lead: &LeadFields) -> AccountMatch {
-    let index = &draft.index().accounts;
     for host in domain::of_lead(lead, &draft.policy.accounts.free_mail) {
         // An account that lists `acme.com` has `eu.acme.com` too, unless another lists that.
         for domain in domain::with_parents(&host) {
-            let lists = |id: &&AccountId| {
-                let domains = definition(draft, id).map_or(&[][..], |account| &account.domains);
-                domains.iter().any(|own| domain::host(own).as_deref() == Some(domain))
-            };
-            let found: Vec<&AccountId> = index.under(Key::domain(domain)).filter(lists).collect();
+            let own = |own: &str| domain::host(own).as_deref() == Some(domain);
+            let lists = |account: &&Account| account.view().is_some_and(|it| it.domains().any(own));
+            let found: Vec<&Account> =
+                draft.accounts().under(Key::domain(domain)).filter(lists).collect();
             if !found.is_empty() {
                 return best(draft, &found, true);
             }
@@ -108,17 +104,16 @@ fn by_name(draft: &Draft<'_>, name: &str) -> AccountMatch {
     if name.is_empty() {
         return AccountMatch::None;
     }
-    let same = |id: &&AccountId| {
-        definition(draft, id).is_some_and(|account| normalise_company(&account.name) == name)
+    let same = |account: &&Account| {
+        account.view().is_some_and(|account| normalise_company(account.name) == name)
     };
-    let index = &draft.index().accounts;
-    let found: Vec<&AccountId> = index.under(Key::name(name)).filter(same).collect();
+    let found: Vec<&Account> = draft.accounts().under(Key::name(name)).filter(same).collect();
     best(draft, &found, true)
 }
 
 /// An account with a similar name.
 struct Similar<'a> {
-    id: &'a AccountId,
+    account: &'a Account,
     similarity: f64,
     supported: bool,
 }
@@ -128,33 +123,47 @@ fn by_similar_name(draft: &Draft<'_>, lead: &LeadFields, name: &str) -> AccountM
         return AccountMatch::None;
     }
     let policy = &draft.policy.accounts;
-    let rarity = |word: &str| draft.index().accounts.rarity(word);
-    let similar = |id| {
-        let account = definition(draft, id)?;
-        let similarity = name::similarity(name, &normalise_company(&account.name), &rarity);
-        let supported = supports(account, lead, &policy.free_mail);
-        (similarity >= policy.review_at).then_some(Similar { id, similarity, supported })
+    let rarity = |word: &str| draft.accounts().rarity(word);
+    let similar = |account: &Account| {
+        let view = account.view()?;
+        let similarity = name::similarity(name, &normalise_company(view.name), &rarity);
+        let supported = supports(&view, lead, &policy.free_mail);
+        (similarity >= policy.review_at).then_some((similarity, supported))
     };
-    let all: Vec<Similar<'_>> = near(draft, lead, name).into_iter().filter_map(similar).collect();
+    let all: Vec<Similar<'_>> = near(draft, lead, name)
+        .into_iter()
+        .filter_map(|account| {
+            let (similarity, supported) = similar(account)?;
+            Some(Similar { account, similarity, supported })
+        })
+        .collect();
     let certain = |one: &&Similar<'_>| one.supported && one.similarity >= policy.match_at;
     let top = all.iter().filter(certain).map(|one| one.similarity).fold(0.0, f64::max);
-    let leaders: Vec<&AccountId> =
-        all.iter().filter(certain).filter(|one| one.similarity >= top).map(|one| one.id).collect();
+    let leaders: Vec<&Account> = all
+        .iter()
+        .filter(certain)
+        .filter(|one| one.similarity >= top)
+        .map(|one| one.account)
+        .collect();
     match best(draft, &leaders, false) {
         AccountMatch::None => {
             let closest = |a: &&Similar<'_>, b: &&Similar<'_>| {
-                a.similarity.total_cmp(&b.similarity).then(b.id.cmp(a.id))
+                let ids = b.account.id().cmp(a.account.id());
+                a.similarity.total_cmp(&b.similarity).then(ids)
             };
             let closest = all.iter().max_by(closest);
-            closest.map_or(AccountMatch::None, |one| AccountMatch::Review(one.id.clone()))
+            closest.map_or(AccountMatch::None, |one| AccountMatch::Review(id_of(one.account)))
         }
         found => found,
     }
 }
 
+fn id_of(account: &Account) -> AccountId {
+    AccountId::new(account.id())
+}
+
 /// The accounts that are worth a closer look, each once, by id.
-fn near<'d>(draft: &'d Draft<'_>, lead: &LeadFields, name: &str) -> Vec<&'d AccountId> {
-    let index = &draft.index().accounts;
+fn near<'d>(draft: &'d Draft<'_>, lead: &LeadFields, name: &str) -> Vec<&'d Account> {
     let [front, back] = Key::edges(name);
     let mut keys: Vec<Key> = vec![Key::name(name), front, back];
     if let Some(code) = lead.postal_code.as_deref().and_then(postal_code) {
@@ -162,69 +171,67 @@ fn near<'d>(draft: &'d Draft<'_>, lead: &LeadFields, name: &str) -> Vec<&'d Acco
     }
     let phone = lead.phone.as_ref().and_then(|phone| phone_digits(phone.reveal()));
     keys.extend(phone.as_deref().map(Key::phone));
-    let mut found: Vec<&AccountId> =
-        keys.into_iter().flat_map(|key| index.under_if_few(key, BLOCK)).collect();
-    found.sort_unstable();
-    found.dedup();
+    let mut found: Vec<&Account> =
+        keys.into_iter().flat_map(|key| draft.accounts().under_if_few(key, BLOCK)).collect();
+    found.sort_unstable_by_key(|account| account.id());
+    found.dedup_by_key(|account| account.id());
     found
 }
 
 /// Whether another field says that it is this account: a domain, the phone, or the postal code within
 /// the same country.
-fn supports(account: &AccountDef, lead: &LeadFields, free_mail: &[String]) -> bool {
+fn supports(account: &AccountView<'_>, lead: &LeadFields, free_mail: &[String]) -> bool {
     let hosts = domain::of_lead(lead, free_mail);
-    let own = |domain: &String| domain::host(domain);
-    let by_domain =
-        account.domains.iter().filter_map(own).any(|own| {
-            hosts.iter().any(|host| domain::with_parents(host).any(|domain| domain == own))
-        });
-    let digits = |phone: &Option<super::ids::Private>| {
-        phone.as_ref().and_then(|phone| phone_digits(phone.reveal()))
-    };
-    let code = |text: &Option<String>| text.as_deref().and_then(postal_code);
+    let by_domain = account
+        .domains()
+        .filter_map(domain::host)
+        .any(|own| hosts.iter().any(|host| domain::with_parents(host).any(|domain| domain == own)));
     let same = |a: Option<String>, b: Option<String>| a.is_some() && a == b;
-    let normal = |country: &Option<String>| {
-        country.as_deref().map(|country| text::normalise(country).into_owned())
-    };
-    let (here, there) = (normal(&lead.country), normal(&account.country));
+    let normal =
+        |country: Option<&str>| country.map(|country| text::normalise(country).into_owned());
+    let (here, there) = (normal(lead.country.as_deref()), normal(account.country));
     let abroad = here.is_some() && there.is_some() && here != there;
+    let phone = lead.phone.as_ref().map(super::ids::Private::reveal);
     by_domain
-        || same(digits(&lead.phone), digits(&account.phone))
-        || !abroad && same(code(&lead.postal_code), code(&account.postal_code))
+        || same(phone.and_then(phone_digits), account.phone.and_then(phone_digits))
+        || !abroad
+            && same(
+                lead.postal_code.as_deref().and_then(postal_code),
+                account.postal_code.and_then(postal_code),
+            )
 }
 
 /// The first by the policy's tie-breaks. Two that these do not part are a matter for a person; the id
 /// parts any two, but is no evidence where the names only resemble each other.
-fn best(draft: &Draft<'_>, ids: &[&AccountId], by_id: bool) -> AccountMatch {
+fn best(draft: &Draft<'_>, accounts: &[&Account], by_id: bool) -> AccountMatch {
     let breaks = &draft.policy.accounts.tie_breaks;
-    let mut ranked: Vec<(Vec<i64>, &AccountId)> = ids
-        .iter()
-        .map(|id| (breaks.iter().map(|one| rank(draft, id, *one)).collect(), *id))
-        .collect();
+    let ranks = |account: &Account| breaks.iter().map(|one| rank(draft, account, *one)).collect();
+    let mut ranked: Vec<(Vec<i64>, &str)> =
+        accounts.iter().map(|account| (ranks(account), account.id())).collect();
     ranked.sort_unstable();
     let parted = by_id && breaks.contains(&TieBreak::Id);
     match ranked.as_slice() {
         [] => AccountMatch::None,
         [(first, id), (second, _), ..] if first == second && !parted => {
-            AccountMatch::Review((*id).clone())
+            AccountMatch::Review(AccountId::new(id))
         }
-        [(_, id), ..] => AccountMatch::Found((*id).clone()),
+        [(_, id), ..] => AccountMatch::Found(AccountId::new(id)),
     }
 }
 
 /// The lower, the better.
-fn rank(draft: &Draft<'_>, id: &AccountId, tie_break: TieBreak) -> i64 {
-    let Some(account) = definition(draft, id) else { return i64::MAX };
+fn rank(draft: &Draft<'_>, account: &Account, tie_break: TieBreak) -> i64 {
+    let Some(view) = account.view() else { return i64::MAX };
     match tie_break {
-        TieBreak::Customer => match account.kind {
+        TieBreak::Customer => match view.kind {
             AccountKind::Customer => 0,
             AccountKind::Prospect => 1,
             AccountKind::Partner => 2,
             AccountKind::Former => 3,
         },
-        TieBreak::OpenDeal => i64::from(!account.open_opportunity),
-        TieBreak::Hierarchy => above(draft, id).len() as i64,
-        TieBreak::Activity => account.last_activity_at.map_or(i64::MAX, |at| -at.0),
+        TieBreak::OpenDeal => i64::from(!view.open_opportunity),
+        TieBreak::Hierarchy => above(draft, &id_of(account)).len() as i64,
+        TieBreak::Activity => view.last_activity_at.map_or(i64::MAX, |at| -at.0),
         TieBreak::Id => 0,
     }
 }
@@ -237,7 +244,7 @@ pub(super) fn above(draft: &Draft<'_>, id: &AccountId) -> Vec<AccountId> {
         if chain.len() >= draft.policy.accounts.max_depth || chain.contains(&id) {
             break;
         }
-        next = definition(draft, &id).and_then(|account| account.parent_id.clone());
+        next = draft.account(&id).and_then(|it| it.view()?.parent_id.map(AccountId::new));
         chain.push(id);
     }
     chain

@@ -1,12 +1,11 @@
 //! What matches what, by example; and how good the matching is on a generated company register with noise.
 
-use std::sync::Arc;
-
 use super::name::similarity;
 use super::*;
+use crate::domain::account::Account;
 use crate::domain::entity::{AccountEntity, Entity, EntityKey, Kind, Seen};
 use crate::domain::ids::{DomainId, Private};
-use crate::domain::input::{Envelope, Input, Origin};
+use crate::domain::input::{AccountDef, Envelope, Input, Origin};
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
 use crate::domain::timer::{TimerKey, TimerKind};
@@ -267,7 +266,7 @@ fn precision_and_recall_on_a_noisy_register() {
         let account = AccountId::new(&format!("A{:05}", register.len()));
         let entity = AccountEntity { definition: Some(definition.clone()), seen: Seen::default() };
         let key = EntityKey::new(&id, Kind::Account, account.as_str());
-        state.load(key, Entity::Account(Arc::new(entity)));
+        state.load(key, Entity::Account(Account::new(&account, &entity)));
         register.push((account, definition));
     }
     let envelope = Envelope {

@@ -134,7 +134,7 @@ fn memory(world: &World, wrong: &mut Vec<String>) {
             seen[live.id as usize] += 1;
             let mut log = EmbeddedLog::new(&world.cluster, "checker");
             let Ok(restored) = read_shard(&mut log, live.id) else { continue };
-            let scratch = wire::digest_of(&live.state().entities());
+            let scratch = wire::digest_of(live.state());
             if live.mark() != restored.mark() {
                 wrong.push(format!(
                     "shard {}: {:?} is not {:?}",
