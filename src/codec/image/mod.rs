@@ -6,6 +6,8 @@
 //! changes with every deal and what is rewritten once in 64, so that only the former is written again.
 
 mod entities;
+#[cfg(test)]
+mod layout_tests;
 mod shard;
 #[cfg(test)]
 mod tests;
@@ -24,8 +26,9 @@ use wire::{Broken, Reader, Wire, records};
 
 pub use shard::{SHARD_KEY, ShardImage};
 
-/// The version of the images that are written; another one is refused.
-pub const VERSION: u8 = 1;
+/// The version of the images that are written; another one is refused. It is raised with every change of
+/// what an image holds (`layout_tests`).
+pub const VERSION: u8 = 2;
 
 /// A part is at most this long.
 const PART_BYTES: usize = 256 * 1024;

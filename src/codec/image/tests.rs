@@ -16,7 +16,7 @@ use crate::domain::territory::*;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::win_rate::{self, Block};
 
-fn key(kind: Kind, id: &str) -> EntityKey {
+pub(super) fn key(kind: Kind, id: &str) -> EntityKey {
     EntityKey::new(&DomainId::new("acme"), kind, id)
 }
 
@@ -33,7 +33,7 @@ fn back(key: &EntityKey, entity: &Entity) -> Entity {
     entity
 }
 
-fn lead(number: i64, text: &str, ended: bool) -> LeadEntity {
+pub(super) fn lead(number: i64, text: &str, ended: bool) -> LeadEntity {
     let at = Timestamp(1_767_607_200_000 + number);
     let rep = RepId::new("rep-1");
     LeadEntity {
@@ -103,7 +103,7 @@ fn lead(number: i64, text: &str, ended: bool) -> LeadEntity {
     }
 }
 
-fn territory(text: &str) -> TerritoryEntity {
+pub(super) fn territory(text: &str) -> TerritoryEntity {
     let condition = |op| Condition { field: Field::Attribute(text.to_owned()), op };
     let all = vec![
         condition(Op::In(Operands::Text(vec![text.to_owned()]))),
