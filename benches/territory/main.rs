@@ -2,8 +2,9 @@
 //!
 //! All in one run and one thread, by its own CPU time, interleaved: medians of five rounds, with the spread.
 //! The peers are given each lead as numbers. So is ours in its first line, the lead read and its values looked
-//! up in the dictionary; the second is the product's own path from the fields of a lead. Before anything is measured, all must give the
-//! same answers, and again after random live changes. `cargo bench --bench territory -- 100000` runs one size.
+//! up in the dictionary; the second is the product's own path from the fields of a lead.
+//! Before anything is measured, all must give the same answers, and again after random live changes.
+//! `cargo bench --bench territory -- 100000` runs one size.
 
 mod model;
 mod peers;

@@ -4,7 +4,7 @@ use super::availability::absent;
 use super::draft::Draft;
 use super::entity::{Entity, Kind, LeadEntity, Phase};
 use super::fact::{Fact, Rejection};
-use super::ids::{DomainId, LeadId, QueueId, RepId};
+use super::ids::{DomainId, LeadId, QueueId, RepId, TerritoryId};
 use super::input::{Envelope, Input, Origin};
 use super::published::Reason;
 use super::router::{self, Task};
@@ -40,6 +40,16 @@ pub struct WaitingView {
     pub retry_at: Option<Timestamp>,
 }
 
+/// A territory in force that has no active rep: its leads wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnstaffedView {
+    pub domain: DomainId,
+    pub territory_id: TerritoryId,
+    pub name: String,
+    /// Members it has, all of them inactive, deleted or unknown.
+    pub members: usize,
+}
+
 impl LeadEntity {
     /// Whether it is an exception: nobody has it, and an event, a person or the record itself is awaited.
     /// Locks and opt-outs are meant.
@@ -57,6 +67,11 @@ impl State {
     /// The leads that wait, the longest first, by domain.
     pub fn waiting(&self) -> Vec<WaitingView> {
         self.domains().flat_map(waiting_of).collect()
+    }
+
+    /// The territories in force without an active rep, by domain and id.
+    pub fn unstaffed(&self) -> Vec<UnstaffedView> {
+        self.domains().flat_map(unstaffed_of).collect()
     }
 
     /// The next slice of a sweep of this domain, with its time.
@@ -112,6 +127,25 @@ impl State {
             _ => None,
         })
     }
+}
+
+fn unstaffed_of(domain: &Domain) -> Vec<UnstaffedView> {
+    let active = |rep: &RepId| match domain.get(Kind::Rep, rep.as_str()) {
+        Some(Entity::Rep(rep)) => rep.definition.as_ref().is_some_and(|rep| rep.active),
+        _ => false,
+    };
+    let view = |(id, entity): (&std::sync::Arc<str>, &Entity)| {
+        let Entity::Territory(territory) = entity else { return None };
+        let definition = territory.current.as_ref()?;
+        let staffed = definition.members.iter().any(|member| active(&member.rep_id));
+        (!staffed).then(|| UnstaffedView {
+            domain: domain.id.clone(),
+            territory_id: TerritoryId::from(id),
+            name: definition.name.clone(),
+            members: definition.members.len(),
+        })
+    };
+    domain.table(Kind::Territory).iter().filter_map(view).collect()
 }
 
 fn waiting_of(domain: &Domain) -> Vec<WaitingView> {

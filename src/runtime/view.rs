@@ -56,6 +56,8 @@ pub struct RepView {
 pub struct View {
     leads: DashMap<Key, Seen<LeadView>>,
     reps: DashMap<Key, Seen<RepView>>,
+    /// The members of each territory in force.
+    members: DashMap<Key, Seen<Vec<RepId>>>,
     /// Leads moved by changes of reference data since this process began: domain, cause, from, to.
     moves: DashMap<(DomainId, &'static str, String, String), u64>,
     sla: SlaTable,
@@ -88,6 +90,22 @@ impl View {
             .collect();
         reps.sort_by(|a, b| a.0.cmp(&b.0));
         reps
+    }
+
+    /// The territories of a domain that have no active rep, by id, with how many members they have.
+    pub fn unstaffed(&self, domain: &str) -> Vec<(String, usize)> {
+        let reps: BTreeMap<String, RepView> = self.reps(domain).into_iter().collect();
+        let active = |rep: &RepId| reps.get(rep.as_str()).is_some_and(|rep| rep.active);
+        let mut found: Vec<(String, usize)> = self
+            .members
+            .iter()
+            .filter(|entry| entry.key().0.as_str() == domain)
+            .filter(|entry| !entry.value().is.iter().any(active))
+            .filter(|entry| !self.away.contains_key(&entry.value().shard))
+            .map(|entry| (entry.key().1.to_string(), entry.value().is.len()))
+            .collect();
+        found.sort();
+        found
     }
 
     /// The leads of a domain that nobody has, the longest waiting first, at most so many.
@@ -172,6 +190,14 @@ impl View {
             (Kind::Rep, _) => {
                 self.reps.remove(&place);
             }
+            (Kind::Territory, entity) => match entity.and_then(members_of) {
+                Some(is) => {
+                    self.members.insert(place, Seen { shard, is });
+                }
+                None => {
+                    self.members.remove(&place);
+                }
+            },
             (Kind::Learned, Some(Entity::Learned(block))) => {
                 self.learned.insert(place, Seen { shard, is: (**block).clone() });
             }
@@ -201,6 +227,7 @@ impl View {
         }
         self.leads.retain(|_, seen| seen.shard != shard);
         self.reps.retain(|_, seen| seen.shard != shard);
+        self.members.retain(|_, seen| seen.shard != shard);
         self.sla.forget(shard);
         self.learned.retain(|_, seen| seen.shard != shard);
         self.deals.retain(|_, seen| seen.shard != shard);
@@ -230,6 +257,13 @@ fn lead_view(lead: &LeadEntity) -> LeadView {
             .map(|step| step.due_at.0),
         touched_at_ms: lead.touched_at.map(|at| at.0),
     }
+}
+
+/// The members of a territory, if it is in force.
+fn members_of(entity: &Entity) -> Option<Vec<RepId>> {
+    let Entity::Territory(territory) = entity else { return None };
+    let members = &territory.current.as_ref()?.members;
+    Some(members.iter().map(|member| member.rep_id.clone()).collect())
 }
 
 fn rep_view(rep: &RepEntity) -> Option<RepView> {
@@ -288,13 +322,14 @@ const ROWS: usize = 50;
 /// The page on the table of SLA state: it asks for the JSON beside it.
 const SLA_PAGE: &str = include_str!("sla.html");
 
-/// `GET /domains/{domain}/leads/{id}`, `…/reps`, `…/waiting`, `…/moves`, `…/sla` (`?rep=`, `?class=`, `?limit=`)
-/// and `…/sla/page`, `…/rates` and `…/rates/page`.
+/// `GET /domains/{domain}/leads/{id}`, `…/reps`, `…/waiting`, `…/unstaffed`, `…/moves`, `…/sla` (`?rep=`, `?class=`,
+/// `?limit=`) and `…/sla/page`, `…/rates` and `…/rates/page`.
 pub fn router(view: Arc<View>) -> Router {
     Router::new()
         .route("/domains/{domain}/leads/{id}", get(lead))
         .route("/domains/{domain}/reps", get(reps))
         .route("/domains/{domain}/waiting", get(waiting))
+        .route("/domains/{domain}/unstaffed", get(unstaffed))
         .route("/domains/{domain}/moves", get(moves))
         .route("/domains/{domain}/sla", get(sla))
         .route("/domains/{domain}/sla/page", get(|| async { Html(SLA_PAGE) }))
@@ -366,6 +401,11 @@ async fn waiting(State(view): State<Arc<View>>, Path(domain): Path<String>) -> J
         })
     });
     Json(waiting.collect())
+}
+
+async fn unstaffed(State(view): State<Arc<View>>, Path(domain): Path<String>) -> Json<Value> {
+    let unstaffed = view.unstaffed(&domain).into_iter();
+    Json(unstaffed.map(|(id, count)| json!({ "territory_id": id, "members": count })).collect())
 }
 
 async fn moves(State(view): State<Arc<View>>, Path(domain): Path<String>) -> Json<Value> {

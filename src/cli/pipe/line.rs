@@ -22,6 +22,7 @@ pub(super) enum Line {
     Reps,
     /// Leads that nobody has, and since when.
     Waiting,
+    Unstaffed,
     /// How many leads changes of reference data have moved, from whom to whom.
     Moves,
     /// What a change of reference data would move.
@@ -113,9 +114,10 @@ fn question(fields: &Map<String, Value>) -> Result<Line> {
         Some("digest") => Ok(Line::Digest),
         Some("reps") => Ok(Line::Reps),
         Some("waiting") => Ok(Line::Waiting),
+        Some("unstaffed") => Ok(Line::Unstaffed),
         Some("moves") => Ok(Line::Moves),
         Some(_) => {
-            let known = "must be `digest`, `reps`, `waiting` or `moves`";
+            let known = "must be `digest`, `reps`, `waiting`, `unstaffed` or `moves`";
             Err(Error::new(reason::JSON_ENUM, "state", known))
         }
         None => Err(Error::new(reason::JSON_TYPE, "state", "must be text")),

@@ -75,6 +75,7 @@ impl Pipe {
             Ok(Line::Digest) => out.push(json!({ "digest": self.filter.digest_text() })),
             Ok(Line::Reps) => self.reps(out),
             Ok(Line::Waiting) => out.extend(questions::waiting(self.shard())),
+            Ok(Line::Unstaffed) => out.extend(questions::unstaffed(self.shard())),
             Ok(Line::Moves) => out.extend(questions::moves(&self.moves)),
             Ok(Line::DryRun(event)) => self.dry_run(event, out),
             Err(broken) => out.push(self.dead_letter(*broken)),

@@ -65,3 +65,15 @@ pub(super) fn waiting(shard: &Shard) -> Vec<Value> {
     };
     shard.state().waiting().into_iter().map(show).collect()
 }
+
+/// The territories that have no active rep.
+pub(super) fn unstaffed(shard: &Shard) -> impl Iterator<Item = Value> {
+    shard.state().unstaffed().into_iter().map(|territory| {
+        json!({
+            "domain": territory.domain.as_str(),
+            "territory_id": territory.territory_id.as_str(),
+            "name": territory.name,
+            "members": territory.members,
+        })
+    })
+}

@@ -1,8 +1,9 @@
 //! Where the rules are filed: a shelf for each key, its rows in the order of preference.
 //!
 //! A shelf is a block of words: one for the key's hash (its lower half; the upper one is in the lookup), the
-//! block's size class and the number of rows, then the rows, three words each: the rank, the slot of the territory with the place of its rule, and the rule's check. A lead looks at one
-//! shelf a shape, best first row first, and stops where nothing better can come.
+//! block's size class and the number of rows, then the rows, three words each: the rank, the slot of the
+//! territory with the place of its rule, and the rule's check. A lead looks at one shelf a shape, best first
+//! row first, and stops where nothing better can come.
 
 use super::check::Check;
 use super::keys::{Key, Shape};

@@ -43,6 +43,7 @@ pub(super) fn read(line: &Line<'_>, clock: &mut Clock) -> Result<Script, String>
         "jump" => return plain(json!({ "tick": clock.now.to_string(), "jump": true })),
         "reps" => return plain(json!({ "state": "reps" })),
         "waiting" => return plain(json!({ "state": "waiting" })),
+        "unstaffed" => return plain(json!({ "state": "unstaffed" })),
         "moves" => return plain(json!({ "state": "moves" })),
         "policy" if !timed => return Ok(Script::PolicyFile(line.block.clone())),
         _ => {}

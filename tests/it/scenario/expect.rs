@@ -28,7 +28,7 @@ impl fmt::Display for Sentence {
 const DECIDED: &[&str] = &["assigned", "queued", "parked", "released"];
 const BREACHED: &[&str] = &["reminded", "escalated", "reassigned"];
 /// Verbs of which nothing but the words themselves is compared.
-const OTHER: &[&str] = &["refused", "rep", "waits", "moved", "would"];
+const OTHER: &[&str] = &["refused", "rep", "waits", "unstaffed", "moved", "would"];
 
 impl Sentence {
     /// `subject`: the lead that the line is about, which a sentence need not name.
@@ -104,6 +104,9 @@ impl Sentence {
             _ if output["waited_secs"].is_number() => {
                 reason = output["reason"].as_str().map(str::to_owned);
                 format!("waits {}", output["lead_id"].as_str().unwrap_or_default())
+            }
+            _ if output["members"].is_number() => {
+                format!("unstaffed {}", output["territory_id"].as_str().unwrap_or_default())
             }
             _ if output["rep_id"].is_string() => {
                 format!("rep {}", output["rep_id"].as_str().unwrap_or_default())
