@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// How long each new lead waited for its decision.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Waits(Vec<Duration>);
@@ -64,4 +66,17 @@ impl fmt::Display for Lateness {
 
 pub(crate) fn ratio(a: Duration, b: Duration) -> String {
     format!("{:.2}", a.as_secs_f64() / b.as_secs_f64().max(1e-9))
+}
+
+/// Processor time that this thread has used.
+pub(crate) fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Bytes of memory that the process has in use (resident).
+pub(crate) fn resident_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").expect("/proc/self/statm");
+    let pages: u64 = text.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("pages");
+    pages * rustix::param::page_size() as u64
 }

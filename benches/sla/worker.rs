@@ -16,7 +16,7 @@ use lead_router::engine::worker::{Settings, Worker};
 use lead_router::runtime::clock::WallClock;
 
 use crate::company::Company;
-use crate::measure::{Lateness, Waits};
+use crate::measure::{Lateness, Waits, thread_time};
 
 /// What the commits have said so far.
 #[derive(Clone, Debug, Default)]
@@ -28,9 +28,11 @@ pub(crate) struct Seen {
     /// Deadlines that moved without a new assignment, and from the first to the last commit of such.
     pub(crate) moved: u64,
     pub(crate) moving: Duration,
-    /// Of the batches that moved some: deciding, in all and in the longest.
-    pub(crate) deciding: Duration,
+    /// Of the batches that moved some: processor time of the worker from one commit to the next, in all and of
+    /// the longest; and of deciding alone, on the wall, the longest.
+    pub(crate) busy: Duration,
     pub(crate) longest: Duration,
+    pub(crate) deciding: Duration,
 }
 
 #[derive(Default)]
@@ -44,11 +46,14 @@ struct Notes {
 struct Watch {
     notes: Arc<Mutex<Notes>>,
     sent: Arc<Mutex<Vec<Option<Instant>>>>,
+    /// Of the worker, when the last batch had been looked at.
+    thread_time: Duration,
 }
 
 impl Observer for Watch {
     fn batch(&mut self, report: BatchReport) {
         let now = Instant::now();
+        let busy = thread_time() - std::mem::take(&mut self.thread_time);
         let mut notes = self.notes.lock().expect("no panic");
         let mut sent = self.sent.lock().expect("no panic");
         for fact in &report.facts {
@@ -75,9 +80,11 @@ impl Observer for Watch {
             let since = *notes.moving_since.get_or_insert(now - report.transaction_took);
             notes.seen.moved += moved;
             notes.seen.moving = now - since;
-            notes.seen.deciding += report.decided_in;
-            notes.seen.longest = notes.seen.longest.max(report.decided_in);
+            notes.seen.busy += busy;
+            notes.seen.longest = notes.seen.longest.max(busy);
+            notes.seen.deciding = notes.seen.deciding.max(report.decided_in);
         }
+        self.thread_time = thread_time();
     }
 
     fn shard(&mut self, _: ShardEvent) {}
@@ -110,7 +117,11 @@ impl Running {
     pub(crate) fn start(company: &Company) -> Running {
         let notes: Arc<Mutex<Notes>> = Arc::default();
         let stop: Arc<AtomicBool> = Arc::default();
-        let watch = Watch { notes: Arc::clone(&notes), sent: Arc::clone(&company.sent) };
+        let watch = Watch {
+            notes: Arc::clone(&notes),
+            sent: Arc::clone(&company.sent),
+            thread_time: Duration::ZERO,
+        };
         let (cluster, ends) = (company.cluster.clone(), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
             let log = EmbeddedLog::new(&cluster, "worker");

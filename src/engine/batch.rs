@@ -13,13 +13,15 @@ use super::worker::{Planted, Worker};
 use crate::codec::error::{Error, reason};
 use crate::domain::fact::Fact;
 use crate::domain::input::Topic;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::domain::timer::TimerKind;
 
 /// Inputs of one shard before the next shard has its turn.
 const SLICE: usize = 64;
-/// What a batch decides at most once it holds a slice of a sweep: leads that come meanwhile wait for it.
-const SWEEP_WORK: Duration = Duration::from_millis(4);
+/// What a batch decides at most while work waits in a row: leads that come meanwhile wait for its end.
+const WORK_IN_A_ROW: Duration = Duration::from_millis(3);
+/// A timer found so late is one of many in a row.
+const IN_A_ROW: Span = Span::from_millis(50);
 
 impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     /// Takes inputs of all shards in turn until none may go or the batch is full.
@@ -49,7 +51,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     fn is_full(&mut self) -> bool {
         let open = self.transaction.phase() == Phase::Open;
         let over = self.transaction.opened_at + self.settings.work;
-        let long = self.transaction.swept && self.report.decided_in >= SWEEP_WORK;
+        let long = self.transaction.in_a_row && self.report.decided_in >= WORK_IN_A_ROW;
         open && (self.holds_enough() || long || self.clock.now() >= over)
     }
 
@@ -177,7 +179,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         let panicked = |_| Failure::Fatal("deciding a timer panicked".to_owned());
         let (fired, said) = fired.map_err(panicked)?;
         self.report.decided_in += self.clock.monotonic().saturating_sub(started);
-        self.transaction.swept |= fired.kind == TimerKind::Sweep;
+        self.transaction.in_a_row |= fired.kind == TimerKind::Sweep || fired.late >= IN_A_ROW;
         self.report.fired.push(fired);
         self.transaction.records += 1;
         self.publish(said, None)

@@ -310,22 +310,26 @@ impl Merge {
     }
 
     fn oldest(&self, references: bool) -> Next {
-        let heads = self.lanes.iter().zip(Topic::ALL).filter_map(|(lane, topic)| {
+        self.oldest_of(|topic| topic.is_reference() || !references)
+    }
+
+    fn oldest_of(&self, wanted: impl Fn(Topic) -> bool) -> Next {
+        let lanes = self.lanes.iter().zip(Topic::ALL).filter(|(_, topic)| wanted(*topic));
+        let heads = lanes.filter_map(|(lane, topic)| {
             let head = lane.queue.front()?;
-            let allowed = topic.is_reference() || !references;
-            allowed.then_some((head.record.timestamp, !topic.is_reference(), topic))
+            Some((head.record.timestamp, !topic.is_reference(), topic))
         });
         heads.min().map_or(Next::Nothing, |(_, _, topic)| Next::Record(topic))
     }
 
     /// While timers that are due wait in a row, every other turn is a new lead's: a storm of deadlines
-    /// starves nobody. What a lead's decision goes by is not overtaken; and no touch goes before a
-    /// deadline that it came too late for.
+    /// starves nobody, not after an outage either. What a lead's decision goes by is not overtaken; and
+    /// no touch goes before a deadline that it came too late for.
     fn new_lead(&self) -> Option<Next> {
         let intake = |topic: Topic| matches!(topic, Topic::LeadCreated | Topic::LeadCreatedFast);
-        let next = self.first_of(|topic| intake(topic) || topic.is_reference());
-        let is_lead = matches!(next, Next::Record(topic) if intake(topic));
-        (is_lead && !self.backlog()).then_some(next)
+        let wanted = |topic: Topic| intake(topic) || topic.is_reference();
+        let next = if self.backlog() { self.oldest_of(wanted) } else { self.first_of(wanted) };
+        matches!(next, Next::Record(topic) if intake(topic)).then_some(next)
     }
 
     /// Whether a record waits that goes by its timestamp.

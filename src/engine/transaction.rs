@@ -71,8 +71,8 @@ pub struct Transaction {
     pub records: usize,
     pub bytes: usize,
     pub recreated: bool,
-    /// It holds a slice of a sweep.
-    pub swept: bool,
+    /// It holds a slice of a sweep, or a timer of a storm: there are more behind.
+    pub in_a_row: bool,
     doubts: VecDeque<Timestamp>,
 }
 
@@ -93,7 +93,7 @@ impl Transaction {
         self.step(Step::Begin);
         (self.opened_at, self.started) = (now, started);
         (self.records, self.bytes) = (0, 0);
-        (self.recreated, self.swept) = (false, false);
+        (self.recreated, self.in_a_row) = (false, false);
     }
 
     /// The outcome of the last call is unknown. Too often in a short time, and somebody must look.

@@ -132,10 +132,8 @@ fn written(change: &Change, digest: u128, mut write: impl FnMut(Vec<u8>, Option<
     };
     let (before, after) = (records(&change.before), records(&change.after));
     let mut digest = digest;
-    for (key, value) in &before {
-        if !after.contains(&(key.clone(), value.clone())) {
-            digest = digest.wrapping_sub(hash_of(key, value));
-        }
+    for record in before.iter().filter(|record| !after.contains(record)) {
+        digest = digest.wrapping_sub(hash_of(&record.0, &record.1));
     }
     for (key, _) in before.iter().filter(|(key, _)| !after.iter().any(|(other, _)| other == key)) {
         write(key.clone(), None);

@@ -33,6 +33,9 @@ pub const VERSION: u8 = 2;
 /// A part is at most this long.
 const PART_BYTES: usize = 256 * 1024;
 
+/// Most images are no longer.
+const USUAL_BYTES: usize = 512;
+
 /// Why a record of the state topic cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ImageError {
@@ -50,47 +53,59 @@ records! { Part { texts, numbers } }
 
 /// The records that an entity is written as: key and value of each part.
 pub fn records(key: &EntityKey, entity: &Entity) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let bodies = bodies(entity);
-    let count = bodies.len() as u32;
-    let record = |(number, body): (usize, Vec<u8>)| {
-        let mut name = format!("{}\0{}\0{}", key.domain, key.kind.name(), key.id);
-        if number > 0 {
-            name.push_str(&format!("\0{number}"));
-        }
-        let mut value = vec![VERSION];
-        count.put(&mut value);
-        value.extend(body);
-        (name.into_bytes(), value)
-    };
-    bodies.into_iter().enumerate().map(record).collect()
-}
-
-fn bodies(entity: &Entity) -> Vec<Vec<u8>> {
-    let mut body = Vec::new();
+    let mut value = beginning(1);
+    let start = value.len();
     match entity {
-        Entity::Domain(one) => one.put(&mut body),
-        Entity::Policy(one) => one.put(&mut body),
-        Entity::Territory(one) => one.put(&mut body),
-        Entity::Rep(one) => one.put(&mut body),
-        Entity::Account(one) => one.entity().put(&mut body),
-        Entity::Lead(one) => one.put(&mut body),
-        Entity::Pool(one) => one.put(&mut body),
-        Entity::Load(one) => one.put(&mut body),
-        Entity::Sticky(one) => one.put(&mut body),
-        Entity::Deal(one) => one.put(&mut body),
-        Entity::Sweep(one) => one.put(&mut body),
+        Entity::Domain(one) => one.put(&mut value),
+        Entity::Policy(one) => one.put(&mut value),
+        Entity::Territory(one) => one.put(&mut value),
+        Entity::Rep(one) => one.put(&mut value),
+        Entity::Account(one) => one.entity().put(&mut value),
+        Entity::Lead(one) => one.put(&mut value),
+        Entity::Pool(one) => one.put(&mut value),
+        Entity::Load(one) => one.put(&mut value),
+        Entity::Sticky(one) => one.put(&mut value),
+        Entity::Deal(one) => one.put(&mut value),
+        Entity::Sweep(one) => one.put(&mut value),
         Entity::Learned(block) => {
             let image = block.image();
-            let mut base = Vec::new();
-            image.head.put(&mut body);
+            let (mut head, mut base) = (Vec::new(), Vec::new());
+            image.head.put(&mut head);
             image.base.put(&mut base);
-            return vec![body, base];
+            return parts(key, &[&head, &base]);
         }
     }
-    if body.len() <= PART_BYTES {
-        return vec![body];
+    if value.len() - start <= PART_BYTES {
+        return vec![(name(key, 0), value)];
     }
-    body.chunks(PART_BYTES).map(<[u8]>::to_vec).collect()
+    let bodies: Vec<&[u8]> = value[start..].chunks(PART_BYTES).collect();
+    parts(key, &bodies)
+}
+
+fn parts(key: &EntityKey, bodies: &[&[u8]]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let part = |(number, body): (usize, &&[u8])| {
+        let mut value = beginning(bodies.len() as u32);
+        value.extend_from_slice(body);
+        (name(key, number), value)
+    };
+    bodies.iter().enumerate().map(part).collect()
+}
+
+/// What stands before the body: the version, and how many parts there are.
+fn beginning(parts: u32) -> Vec<u8> {
+    let mut value = Vec::with_capacity(USUAL_BYTES);
+    value.push(VERSION);
+    parts.put(&mut value);
+    value
+}
+
+fn name(key: &EntityKey, number: usize) -> Vec<u8> {
+    let fields = [key.domain.as_str(), key.kind.name(), &key.id].map(str::as_bytes);
+    let mut name = fields.join(&0);
+    if number > 0 {
+        name.extend_from_slice(format!("\0{number}").as_bytes());
+    }
+    name
 }
 
 /// Puts the newest records of a state partition together to entities.

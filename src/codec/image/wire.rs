@@ -53,7 +53,22 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn put_varint(mut value: u128, out: &mut Vec<u8>) {
+fn put_varint(value: u128, out: &mut Vec<u8>) {
+    match u64::try_from(value) {
+        Ok(value) => put_short(value, out),
+        Err(_) => put_long(value, out),
+    }
+}
+
+fn put_short(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn put_long(mut value: u128, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;

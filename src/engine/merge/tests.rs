@@ -159,6 +159,32 @@ fn in_a_storm_of_deadlines_every_other_turn_is_a_new_leads() {
 }
 
 #[test]
+fn after_an_outage_too_new_leads_have_every_other_turn() {
+    let mut merge = merge(Order::Wall, false, &[(Topic::LeadCreated, 3), (Topic::LeadActivity, 1)]);
+    for (offset, at) in [(0, 150), (1, 160), (2, 170)] {
+        merge.push(record(Topic::LeadCreated, offset, at));
+    }
+    merge.push(record(Topic::LeadActivity, 0, 140));
+    assert!(!merge.caught_up());
+    let mut turns = Vec::new();
+    for _ in 0..8 {
+        match merge.next(Timestamp(1_000), Some(Timestamp(100))) {
+            Next::Record(topic) => {
+                turns.push(topic.name());
+                merge.take(topic);
+            }
+            _ => {
+                turns.push("timer");
+                merge.fired();
+            }
+        }
+    }
+    // The touch came too late for these deadlines: it waits for all of them.
+    let lead = "lead-created";
+    assert_eq!(turns, ["timer", lead, "timer", lead, "timer", lead, "timer", "timer"]);
+}
+
+#[test]
 fn a_timer_found_late_brings_doubt_once() {
     let mut merge = merge(Order::Wall, false, &[]);
     assert_eq!(drain(&mut merge, 10_000, Some(Timestamp(7_000))), ["doubt"]);

@@ -71,6 +71,36 @@ fn arming_and_cancelling_are_counted_once() {
     assert_eq!(timers.apply(vec![cancel.clone(), cancel]), Moved { armed: 0, cancelled: 1 });
 }
 
+#[test]
+fn a_timer_that_is_late_and_moved_over_and_over_fires_once_and_takes_no_memory() {
+    let mut timers = timers();
+    let (a, b) = (key(TimerKind::Sla, "a"), key(TimerKind::Sla, "b"));
+    assert!(timers.fire(Timestamp(1_000)).is_none());
+    timers.apply(vec![arm(&b, 7)]);
+    for turn in 0..100_000 {
+        timers.apply(vec![arm(&a, turn % 5)]);
+        timers.commit();
+    }
+    assert!(timers.ready.len() < 3 * GONE, "{} in the heap", timers.ready.len());
+    let fired = fire_all(&mut timers, 1_000);
+    assert_eq!(fired.iter().map(|one| one.0).collect::<Vec<_>>(), [4, 7]);
+    assert!(timers.is_empty());
+}
+
+#[test]
+fn what_fell_due_in_an_outage_is_handed_out_little_by_little_and_in_order() {
+    let mut timers = timers();
+    let names: Vec<String> = (0..20_000).map(|n| format!("{:05}", n * 7_919 % 20_000)).collect();
+    let moves = names.iter().zip(1..).map(|(name, at)| arm(&key(TimerKind::Sla, name), at * 10));
+    timers.apply(moves.collect());
+    let mut fired = Vec::new();
+    while let Some((due_at, _)) = timers.fire(Timestamp(86_400_000)) {
+        fired.push(due_at.0);
+        assert!(timers.ready.len() <= 30, "{} at once", timers.ready.len());
+    }
+    assert_eq!(fired, (1..=20_000).map(|at| at * 10).collect::<Vec<_>>());
+}
+
 proptest! {
     /// Whatever a batch does, undoing it gives the timers that it began with.
     #[test]
