@@ -63,36 +63,40 @@ pub struct Timers {
 
 /// The numbers of timers by their keys. Never walked: its order means nothing.
 struct Index {
-    tables: Vec<HashTable<u32>>,
+    /// Each number with half of its key's hash: a table that grows looks at no key.
+    tables: Vec<HashTable<(u32, u32)>>,
     hasher: RandomState,
 }
 
 impl Index {
-    fn place(&self, key: &TimerKey) -> (usize, u64) {
+    /// The table of a key, and what the table goes by.
+    fn place(&self, key: &TimerKey) -> (usize, u32) {
         let hash = self.hasher.hash_one(key);
-        // The tables themselves go by the upper and the lowest bits.
-        ((hash >> 32) as usize % TABLES, hash)
+        ((hash >> 32) as usize % TABLES, hash as u32)
     }
 
     fn find(&self, key: &TimerKey, slab: &[Option<Armed>]) -> Option<u32> {
-        let (table, hash) = self.place(key);
-        self.tables[table].find(hash, |number| is_of(slab, *number, key)).copied()
+        let (table, half) = self.place(key);
+        let is_it = |entry: &(u32, u32)| entry.0 == half && is_of(slab, entry.1, key);
+        self.tables[table].find(spread(half), is_it).map(|entry| entry.1)
     }
 
-    fn insert(&mut self, key: &TimerKey, number: u32, slab: &[Option<Armed>]) {
-        let (table, hash) = self.place(key);
-        let hasher = &self.hasher;
-        let again = |number: &u32| {
-            slab[*number as usize].as_ref().map_or(0, |armed| hasher.hash_one(&armed.key))
-        };
-        self.tables[table].insert_unique(hash, number, again);
+    fn insert(&mut self, key: &TimerKey, number: u32) {
+        let (table, half) = self.place(key);
+        self.tables[table].insert_unique(spread(half), (half, number), |entry| spread(entry.0));
     }
 
     fn remove(&mut self, key: &TimerKey, slab: &[Option<Armed>]) -> Option<u32> {
-        let (table, hash) = self.place(key);
-        let found = self.tables[table].find_entry(hash, |number| is_of(slab, *number, key));
-        found.ok().map(|entry| entry.remove().0)
+        let (table, half) = self.place(key);
+        let is_it = |entry: &(u32, u32)| entry.0 == half && is_of(slab, entry.1, key);
+        let found = self.tables[table].find_entry(spread(half), is_it);
+        found.ok().map(|entry| entry.remove().0.1)
     }
+}
+
+/// A table goes by the lowest bits and the highest.
+fn spread(half: u32) -> u64 {
+    u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 fn is_of(slab: &[Option<Armed>], number: u32, key: &TimerKey) -> bool {
@@ -225,7 +229,7 @@ impl Timers {
                     (self.slab.len() - 1) as u32
                 });
                 self.put(number, key, due_at);
-                self.index.insert(key, number, &self.slab);
+                self.index.insert(key, number);
             }
             _ => {}
         }
