@@ -8,6 +8,7 @@ import base64
 import io
 import json
 import pathlib
+import subprocess
 
 import fastavro
 
@@ -161,3 +162,23 @@ def can_say(shape, change):
         return True
     fields = {field["name"] for field in READ[number[change.entity]]["fields"]} if change.entity in number else set()
     return set(change.flat() if shape is confluent_avro else change.body) <= fields
+
+
+def as_filter(binary, domain, records):
+    """What `ingest --pipe` says to each record (topic, time, key, value, headers), its acknowledgement last."""
+    lines = []
+    for offset, (topic, at, key, value, headers) in enumerate(records):
+        line = {"topic": topic, "partition": 0, "offset": offset, "timestamp": at, "headers": headers}
+        for name, it in ("key", key), ("value", value):
+            packed = it is not None and base64.b64encode(it).decode()
+            line |= {f"{name}_null": True} if it is None else {f"{name}_base64": packed}
+        lines.append(json.dumps(line))
+    done = subprocess.run([binary, "ingest", "--pipe", "--domain", domain, "--schemas", str(SCHEMAS)],
+                          input="\n".join(lines), capture_output=True, text=True, check=True)
+    said, answers = [], []
+    for answer in map(json.loads, done.stdout.splitlines()):
+        answers.append(answer)
+        if "ack" in answer:
+            said.append(answers)
+            answers = []
+    return said

@@ -99,7 +99,7 @@ def read_all(bootstrap, topic, isolation="read_committed"):
     client.assign([TopicPartition(topic, p, 0) for p in partitions])
     open_partitions, records = set(partitions), []
     while open_partitions:
-        for message in client.consume(1000, timeout=5.0):
+        for message in client.consume(1000, timeout=0.2):
             error = message.error()
             if error is not None:
                 if error.name() == "_PARTITION_EOF":
