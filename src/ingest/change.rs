@@ -112,8 +112,8 @@ pub struct Change {
     /// Fields that came along without having changed, or of which that is not known: good for a picture,
     /// never the cause of an event. A null is null now.
     pub carried: BTreeMap<String, Value>,
-    /// Long texts that came as a difference: what they are now is not known.
-    pub diffs: BTreeSet<String>,
+    /// Long texts that came as a difference to what they were.
+    pub diffs: BTreeMap<String, String>,
     /// The record as it is now: what differs from the picture has changed.
     pub is_image: bool,
     pub transaction_key: Option<String>,
@@ -135,7 +135,7 @@ impl Change {
             set: BTreeMap::new(),
             cleared: BTreeSet::new(),
             carried: BTreeMap::new(),
-            diffs: BTreeSet::new(),
+            diffs: BTreeMap::new(),
             is_image: false,
             transaction_key: None,
             sequence_number: None,
@@ -235,7 +235,10 @@ impl Change {
             set: map("set"),
             cleared: texts("cleared").into_iter().collect(),
             carried: map("carried"),
-            diffs: texts("diffs").into_iter().collect(),
+            diffs: map("diffs")
+                .into_iter()
+                .filter_map(|(name, diff)| Some((name, diff.as_str()?.to_owned())))
+                .collect(),
             is_image: value.get("is_image").and_then(Value::as_bool).unwrap_or(false),
             transaction_key: text("transaction_key"),
             sequence_number: number("sequence_number"),
@@ -264,7 +267,7 @@ mod tests {
         change.set.insert("Address.City".to_owned(), json!("Ulm"));
         change.cleared.insert("Phone".to_owned());
         change.carried.insert("OwnerId".to_owned(), Value::Null);
-        change.diffs.insert("Description".to_owned());
+        change.diffs.insert("Description".to_owned(), "--- \n+++ 0a".to_owned());
         change.is_image = true;
         change.transaction_key = Some("t".to_owned());
         change.sequence_number = Some(2);

@@ -3,7 +3,7 @@
 //! Deterministic and without I/O: what comes out depends on the changes and their order alone. A record
 //! whose events are not valid leaves no trace in the pictures.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::canonical;
 use super::change::{Change, ChangeType, Stamp};
 use super::mapping::{Mapping, Object, Target};
+use super::patch;
 use super::picture::{Key, Life, Picture, Store};
 use crate::codec::error::Error;
 use crate::codec::json;
@@ -157,7 +158,11 @@ impl Machine {
             done.reread.push(key.clone());
             return Ok(self.gap(change, key, before, picture, done));
         }
-        let merged = merge(object, change, &stamp, &mut picture);
+        let (patched, whole) = patched(object, change, &stamp, &picture);
+        if !whole {
+            done.reread.push(key.clone());
+        }
+        let merged = merge(object, change, &patched, &stamp, &mut picture);
         let fresh = match merged {
             Ok(fresh) => fresh,
             Err(reason) => {
@@ -225,10 +230,34 @@ impl Machine {
     }
 }
 
+/// The texts that came as a difference, as they are now; false if one is not known as it was: then the record must be
+/// read again.
+fn patched(
+    object: &Object,
+    change: &Change,
+    stamp: &Stamp,
+    picture: &Picture,
+) -> (BTreeMap<String, Value>, bool) {
+    let (mut texts, mut whole) = (BTreeMap::new(), true);
+    for (name, diff) in change.diffs.iter().filter(|(name, _)| object.keeps(name)) {
+        let known = picture.get(name);
+        if known.is_some_and(|(_, known)| !stamp.is_after(known)) {
+            continue;
+        }
+        let old = known.and_then(|(value, _)| value.as_str());
+        match old.and_then(|old| patch::apply(old, diff)) {
+            Some(new) => drop(texts.insert(name.clone(), Value::from(new))),
+            None => whole = false,
+        }
+    }
+    (texts, whole)
+}
+
 /// Puts what the change says into the picture: the fields that are news, or why there is none.
 fn merge(
     object: &Object,
     change: &Change,
+    patched: &BTreeMap<String, Value>,
     stamp: &Stamp,
     picture: &mut Picture,
 ) -> Result<BTreeSet<String>, &'static str> {
@@ -249,7 +278,9 @@ fn merge(
     let mut kept = 0;
     let mut same = 0;
     let cleared = change.cleared.iter().map(|name| (name, &Value::Null));
-    for (name, value) in change.set.iter().chain(cleared).filter(|(name, _)| object.keeps(name)) {
+    for (name, value) in
+        change.set.iter().chain(patched).chain(cleared).filter(|(name, _)| object.keeps(name))
+    {
         kept += 1;
         let is_same = picture.get(name).map(|(known, _)| known) == Some(value);
         if picture.put(name, value.clone(), stamp) {

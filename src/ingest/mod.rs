@@ -21,6 +21,7 @@ pub mod id;
 pub mod machine;
 pub mod mapping;
 pub mod parse;
+mod patch;
 pub mod picture;
 pub mod schema;
 #[cfg(feature = "edge")]

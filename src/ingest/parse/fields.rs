@@ -66,9 +66,10 @@ pub(super) fn fill(
     let table = table.as_ref().map(|writer| &writer.table);
     collect(&entity, &found.body, &mut leaves, &mut change.diffs);
     for name in expand(&head.diff, &entity, table, &leaves, "diffFields")?.unwrap_or_default() {
-        change.diffs.insert(name);
+        let diff = leaves.get(&name).and_then(values::text).unwrap_or_default();
+        change.diffs.entry(name).or_insert(diff);
     }
-    leaves.retain(|name, _| !change.diffs.contains(name));
+    leaves.retain(|name, _| !change.diffs.contains_key(name));
     match change.change_type {
         ChangeType::Create | ChangeType::Undelete | ChangeType::Snapshot => {
             change.is_image = change.change_type == ChangeType::Snapshot;
@@ -123,7 +124,7 @@ fn update(
                 Some(_) => {
                     change.cleared.insert(name);
                 }
-                None if written.contains(&name) && !change.diffs.contains(&name) => {
+                None if written.contains(&name) && !change.diffs.contains_key(&name) => {
                     change.cleared.insert(name);
                 }
                 None => {}
@@ -168,7 +169,7 @@ fn names_of(entity: &str, table: &FieldTable) -> BTreeSet<String> {
 /// Two rows: what differs has changed.
 fn compare(change: &mut Change, before: &Map<String, Value>, after: Leaves) {
     let mut old = Leaves::new();
-    collect(&change.entity, before, &mut old, &mut BTreeSet::new());
+    collect(&change.entity, before, &mut old, &mut BTreeMap::new());
     for (name, value) in after {
         if old.get(&name).unwrap_or(&Value::Null) == &value {
             if !value.is_null() {
@@ -226,7 +227,7 @@ fn collect(
     entity: &str,
     body: &Map<String, Value>,
     leaves: &mut Leaves,
-    diffs: &mut BTreeSet<String>,
+    diffs: &mut BTreeMap<String, String>,
 ) {
     for (name, value) in body {
         if is_technical(name, value) {
@@ -235,7 +236,8 @@ fn collect(
         let name = canonical(entity, name);
         match value {
             Value::Object(inner) if inner.len() == 1 && inner.get("diff").is_some() => {
-                diffs.insert(name);
+                let diff = inner.get("diff").and_then(values::text);
+                diffs.insert(name, diff.unwrap_or_default());
             }
             Value::Object(inner) => {
                 for (child, value) in inner.iter().filter(|(child, _)| *child != "attributes") {
