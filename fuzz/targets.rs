@@ -9,7 +9,7 @@ use lead_router::codec::{Encoder, Format, SchemaIds, SchemaRef, Wants, avro, jso
 use lead_router::config;
 use lead_router::domain::input::Topic;
 use lead_router::domain::time::Timestamp;
-use lead_router::ingest::{self, bitmap, mapping};
+use lead_router::ingest::{self, Change, Machine, Parser, bitmap, mapping, schema::Schemas};
 
 /// 2026-01-05T09:00:00Z.
 const NOW: Timestamp = Timestamp(1_767_603_600_000);
@@ -17,7 +17,7 @@ const NOW: Timestamp = Timestamp(1_767_603_600_000);
 pub(crate) type Target = fn(&[u8]);
 
 /// By name: that of the corpus and of the program.
-pub(crate) const TARGETS: [(&str, Target); 8] = [
+pub(crate) const TARGETS: [(&str, Target); 9] = [
     ("frame", frame),
     ("avro", avro_data),
     ("schema", schema),
@@ -26,6 +26,7 @@ pub(crate) const TARGETS: [(&str, Target); 8] = [
     ("config", config_text),
     ("bitmap", bitmaps),
     ("mapping", mapping_text),
+    ("bridged", bridged_record),
 ];
 
 static IDS: LazyLock<SchemaIds> = LazyLock::new(|| {
@@ -148,5 +149,47 @@ pub(crate) fn mapping_text(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Err(faults) = mapping::parse(text) {
         assert!(!faults.is_empty(), "a refusal says why");
+    }
+}
+
+/// The schemas of the corpus of bridged records.
+static PARSER: LazyLock<Parser> = LazyLock::new(|| {
+    let mut schemas = Schemas::default();
+    for (id, text) in [
+        ("7", include_str!("../tests/it/ingest/schemas/7.avsc")),
+        ("9", include_str!("../tests/it/ingest/schemas/9.avsc")),
+        ("21", include_str!("../tests/it/ingest/schemas/21.avsc")),
+    ] {
+        schemas.insert(id, text).expect("a schema");
+    }
+    Parser { schemas, ..Parser::default() }
+});
+
+/// The value of a bridged record, through both stages, twice: the second time says nothing new. The first byte says
+/// which headers come with it.
+pub(crate) fn bridged_record(data: &[u8]) {
+    let Some((kind, value)) = data.split_first() else { return };
+    let header = |name: &str, text: &str| (name.to_owned(), Some(text.as_bytes().to_vec()));
+    let headers = match kind % 4 {
+        0 => Vec::new(),
+        1 => vec![header("operation", "update"), header("sobject", "Lead")],
+        2 => vec![header("source.operation", "INSERT"), header("source.entity", "Account")],
+        _ => vec![header("sf.change.type", "DELETE"), header("sf.entity", "Opportunity")],
+    };
+    let record = ingest::RawRecord {
+        topic: "bridged".to_owned(),
+        timestamp: NOW.0,
+        headers,
+        key: Some(b"00Q5f00000AbCd1EAF".to_vec()),
+        value: Some(value.to_vec()),
+        ..ingest::RawRecord::default()
+    };
+    let Ok(change) = PARSER.parse(&record) else { return };
+    assert_eq!(Change::decode(&change.encode()).as_ref(), Ok(&change), "read as it was written");
+    let mut machine = Machine::new(PARSER.mapping.clone());
+    if machine.apply("acme", &change).is_ok() {
+        machine.store.commit();
+        let again = machine.apply("acme", &change).expect("taken before");
+        assert!(again.events.is_empty(), "{:?}", again.events);
     }
 }

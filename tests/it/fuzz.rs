@@ -9,6 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use lead_router::codec::json::sha256_hex;
 use lead_router::codec::{Encoder, Format, Record};
 use serde_json::Value;
@@ -163,6 +165,19 @@ fn seeds() -> Vec<Seed> {
         let text = fs::read_to_string(root().join(path)).expect("a file");
         seeds.push((name, text.replace("\n# ", "\n").into_bytes()));
         seeds.push((name, text.into_bytes()));
+    }
+    for file in ["cometd", "confluent", "pubsub", "redpanda", "others"] {
+        let path = root().join(format!("tests/it/ingest/{file}.json"));
+        let cases: Value = serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON");
+        // The first record of each case, and no headers.
+        for case in cases.as_array().into_iter().flatten() {
+            let record = &case["steps"][0]["record"];
+            let value = match record["value_base64"].as_str() {
+                Some(packed) => STANDARD.decode(packed).expect("base64"),
+                None => record["value_json"].to_string().into_bytes(),
+            };
+            seeds.push(("bridged", [&[0], &value[..]].concat()));
+        }
     }
     let plain: [Seed; 4] = [
         ("bitmap", b"0x1C00000A\n7-0x3\nCompany".to_vec()),
