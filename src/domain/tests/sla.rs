@@ -129,3 +129,28 @@ fn an_absence_moves_all_leads_of_a_rep_however_many_at_one_instant() {
     assert_eq!(due, vec![3_750; 1_000]);
     assert!(world.timers().keys().all(|key| key.kind != TimerKind::Sweep), "the walk is over");
 }
+
+#[test]
+fn what_an_outage_left_overdue_fires_oldest_first_and_no_faster_than_the_policy_says() {
+    let mut world = World::with_company();
+    let mut policy = super::world::plain_policy();
+    policy.sla.overdue_per_sec = 100;
+    world.policy(policy);
+    for number in 0..1_100 {
+        world.lead(&format!("L{number}"), "NY");
+        world.now = world.now + Span::from_millis(10);
+    }
+    // The router is away until the last reminder is 70 seconds late; no other step is due yet.
+    world.now = START + Span::from_secs(11 + 150 + 70);
+    world.advance(Span::ZERO);
+    assert_eq!(world.breached.len(), 1_000, "at once");
+    world.advance(Span::from_millis(500));
+    assert_eq!(world.breached.len(), 1_050);
+    world.lead("new", "CA");
+    assert_eq!(world.last("new"), "ASSIGNED ann rotation CREATED");
+    world.advance(Span::from_millis(500));
+    let due: Vec<_> = world.breached.iter().map(|event| event.due_at).collect();
+    let expected = (0..1_100).map(|number| START + Span::from_millis(150_000 + number * 10));
+    assert_eq!(due, expected.collect::<Vec<_>>(), "each once, the oldest first");
+    assert!(world.breached.iter().all(|event| event.late_by_ms >= 70_000));
+}
