@@ -57,6 +57,12 @@ impl Decoder {
                 return Ok((domain, Input::LeadCreated(Box::new(lead))));
             }
         }
+        if record.topic == Topic::AccountChanged
+            && let Some(datum) = own_datum(Record::Account, bytes, record.headers, &self.ids)
+            && let Some(change) = direct::account(datum, record.timestamp)
+        {
+            return Ok((domain, Input::AccountChanged(Box::new(change))));
+        }
         let value = read_value(Record::of(record.topic), bytes, record.headers, &self.ids)?;
         let input = json::decode_event(record.topic, &value, record.timestamp, self.strict)?;
         Ok((domain, input))

@@ -23,22 +23,22 @@ pub struct Account(Box<[u8]>);
 
 /// What an account says.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct AccountView<'a> {
-    pub(super) kind: AccountKind,
-    pub(super) open_opportunity: bool,
-    pub(super) last_activity_at: Option<Timestamp>,
-    pub(super) name: &'a str,
-    pub(super) country: Option<&'a str>,
-    pub(super) state: Option<&'a str>,
-    pub(super) postal_code: Option<&'a str>,
-    pub(super) phone: Option<&'a str>,
-    pub(super) owner_id: Option<&'a str>,
-    pub(super) parent_id: Option<&'a str>,
+pub struct AccountView<'a> {
+    pub kind: AccountKind,
+    pub open_opportunity: bool,
+    pub last_activity_at: Option<Timestamp>,
+    pub name: &'a str,
+    pub country: Option<&'a str>,
+    pub state: Option<&'a str>,
+    pub postal_code: Option<&'a str>,
+    pub phone: Option<&'a str>,
+    pub owner_id: Option<&'a str>,
+    pub parent_id: Option<&'a str>,
     domains: Unpacker<'a>,
 }
 
 impl<'a> AccountView<'a> {
-    pub(super) fn domains(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+    pub fn domains(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let mut from = self.domains;
         let count = from.number();
         (0..count).map(move |_| from.text())
@@ -47,13 +47,17 @@ impl<'a> AccountView<'a> {
 
 impl Account {
     pub fn new(id: &AccountId, entity: &AccountEntity) -> Account {
-        let mut out = Vec::with_capacity(160);
+        Account::pack(id, entity.definition.as_ref(), &entity.seen)
+    }
+
+    pub(super) fn pack(id: &AccountId, definition: Option<&AccountDef>, seen: &Seen) -> Account {
+        let mut out = Vec::with_capacity(256);
         put_text(id.as_str(), &mut out);
-        match &entity.definition {
+        match definition {
             None => out.push(GONE),
             Some(definition) => put_definition(definition, &mut out),
         }
-        for hash in &entity.seen.0 {
+        for hash in &seen.0 {
             out.extend_from_slice(&hash.to_le_bytes());
         }
         // Copied, so that it takes no more than it needs.
@@ -65,13 +69,13 @@ impl Account {
     }
 
     /// `None` = deleted.
-    pub(super) fn view(&self) -> Option<AccountView<'_>> {
+    pub fn view(&self) -> Option<AccountView<'_>> {
         let mut from = Unpacker { rest: &self.0 };
         from.text();
         from.definition()
     }
 
-    pub(super) fn seen(&self) -> Seen {
+    pub fn seen(&self) -> Seen {
         let mut from = Unpacker { rest: &self.0 };
         from.text();
         if let Some(view) = from.definition() {

@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock};
 use super::account::Account;
 use super::account_match::{AccountMatch, Accounts};
 use super::entity::{
-    AccountEntity, DealEntity, DomainEntity, Entity, EntityKey, Kind, LeadEntity, LoadEntity,
-    PolicyEntity, PoolEntity, RepEntity, StickyEntity, SweepEntity, TerritoryEntity,
+    DealEntity, DomainEntity, Entity, EntityKey, Kind, LeadEntity, LoadEntity, PolicyEntity,
+    PoolEntity, RepEntity, StickyEntity, SweepEntity, TerritoryEntity,
 };
 use super::fact::{Counter, Fact, Rejection};
 use super::ids::{AccountId, LeadId, OpportunityId, RepId, TerritoryId};
@@ -93,8 +93,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    pub(super) fn set_account(&mut self, id: &AccountId, entity: &AccountEntity) {
-        let account = Account::new(id, entity);
+    pub(super) fn set_account(&mut self, id: &AccountId, account: Account) {
         self.write(Kind::Account, id.text(), Some(Entity::Account(account)));
     }
 

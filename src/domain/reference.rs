@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::account::Account;
 use super::draft::Draft;
 use super::entity::{
-    AccountEntity, LoadEntity, PendingPolicy, PendingTerritory, PolicyEntity, PolicyVersion,
-    RepEntity, Seen, SweepKind, TerritoryMove,
+    LoadEntity, PendingPolicy, PendingTerritory, PolicyEntity, PolicyVersion, RepEntity, Seen,
+    SweepKind, TerritoryMove,
 };
 use super::fact::Counter;
 use super::ids::{RepId, TerritoryId};
@@ -224,7 +224,7 @@ pub(super) fn account_changed(draft: &mut Draft<'_>, event: &AccountChange) {
     if !seen.note(&event.event_id) {
         return draft.count(Counter::Repeat);
     }
-    draft.set_account(id, &AccountEntity { definition: event.definition.clone(), seen });
+    draft.set_account(id, Account::pack(id, event.definition.as_ref(), &seen));
     draft.tasks.push(Task::Sweep(retry(Cause::Retry)));
 }
 

@@ -1,10 +1,10 @@
-//! A `Lead` written with the embedded schema, straight from its bytes.
+//! A `Lead` or an `Account` written with the embedded schema, straight from its bytes.
 
 use std::collections::BTreeMap;
 
 use crate::codec::json::{Context, MAX_EMPLOYEES, MAX_TEXT_BYTES, country};
 use crate::domain::ids::{AccountId, EventId, IdError, LeadId, Private, RepId};
-use crate::domain::input::LeadCreated;
+use crate::domain::input::{AccountChange, AccountDef, AccountKind, LeadCreated};
 use crate::domain::lead_fields::{Cents, LeadFields};
 use crate::domain::time::Timestamp;
 
@@ -51,6 +51,38 @@ pub(in crate::codec) fn lead(bytes: &[u8], now: Timestamp, fast: bool) -> Option
     };
     input.rest.is_empty().then_some(lead)
 }
+
+/// The account, or `None` if anything about it is not as it should be, or it is deleted.
+pub(in crate::codec) fn account(bytes: &[u8], now: Timestamp) -> Option<AccountChange> {
+    let context = Context { now, strict: true };
+    let mut input = Input { rest: bytes };
+    let change = AccountChange {
+        event_id: input.id(EventId::parse)?,
+        account_id: input.id(AccountId::parse)?,
+        definition: Some(AccountDef {
+            name: input.str()?.to_owned(),
+            domains: input.texts()?,
+            owner_id: input.opt(|it| it.id(RepId::parse))?,
+            parent_id: input.opt(|it| it.id(AccountId::parse))?,
+            kind: input.choice(&KINDS)?,
+            country: match input.opt_str()? {
+                Some(text) => Some(country(text)?),
+                None => None,
+            },
+            state: input.opt_text()?,
+            postal_code: input.opt_text()?,
+            phone: input.opt_text()?.map(Private::new),
+            open_opportunity: input.flag()?,
+            last_activity_at: input.opt(|it| it.time().filter(|at| context.is_past(*at)))?,
+        }),
+    };
+    let is_deleted = input.flag()?;
+    (!is_deleted && input.rest.is_empty()).then_some(change)
+}
+
+/// In the order of the schema's symbols.
+const KINDS: [AccountKind; 4] =
+    [AccountKind::Customer, AccountKind::Prospect, AccountKind::Partner, AccountKind::Former];
 
 struct Input<'a> {
     rest: &'a [u8],
@@ -122,6 +154,10 @@ impl<'a> Input<'a> {
             1 => Some(true),
             _ => None,
         }
+    }
+
+    fn choice<T: Copy>(&mut self, values: &[T]) -> Option<T> {
+        values.get(usize::try_from(self.long()?).ok()?).copied()
     }
 
     fn employees(&mut self) -> Option<i64> {

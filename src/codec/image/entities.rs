@@ -1,7 +1,8 @@
 //! Which fields of which entity an image holds, and in which order.
 
-use super::wire::{Broken, GetByte, Reader, Result, Wire, choices, records};
+use super::wire::{Broken, GetByte, Reader, Result, Wire, choices, put_text, put_varint, records};
 use crate::codec::policy;
+use crate::domain::account::Account;
 use crate::domain::entity::*;
 use crate::domain::input::*;
 use crate::domain::lead_fields::LeadFields;
@@ -69,6 +70,32 @@ records! {
     Rule { all }
     Condition { field, op }
     Member { rep_id, weight, role }
+}
+
+/// As `AccountEntity` is written, straight from where it lies packed.
+pub(super) fn put_account(account: &Account, out: &mut Vec<u8>) {
+    let view = account.view();
+    view.is_some().put(out);
+    if let Some(view) = view {
+        put_text(view.name, out);
+        put_varint(view.domains().count() as u128, out);
+        view.domains().for_each(|domain| put_text(domain, out));
+        put_optional(view.owner_id, out);
+        put_optional(view.parent_id, out);
+        view.kind.put(out);
+        let rest = [view.country, view.state, view.postal_code, view.phone];
+        rest.into_iter().for_each(|text| put_optional(text, out));
+        view.open_opportunity.put(out);
+        view.last_activity_at.put(out);
+    }
+    account.seen().put(out);
+}
+
+fn put_optional(text: Option<&str>, out: &mut Vec<u8>) {
+    text.is_some().put(out);
+    if let Some(text) = text {
+        put_text(text, out);
+    }
 }
 
 choices! {

@@ -149,6 +149,25 @@ fn domain() -> DomainEntity {
 }
 
 #[test]
+fn an_account_is_written_from_where_it_lies_as_from_its_fields() {
+    let gone = AccountEntity { definition: None, seen: Seen(vec![4, 5]) };
+    let mut bare = account();
+    if let Some(definition) = &mut bare.definition {
+        definition.domains.push("acme.de".to_owned());
+        (definition.owner_id, definition.country) = (None, text(""));
+        definition.last_activity_at = None;
+    }
+    for entity in [account(), gone, bare] {
+        let (mut packed, mut plain) = (Vec::new(), Vec::new());
+        let one = Account::new(&AccountId::new("acme"), &entity);
+        entities::put_account(&one, &mut packed);
+        entity.put(&mut plain);
+        assert_eq!(packed, plain);
+        assert_eq!(whole::<AccountEntity>(&packed), Ok(entity));
+    }
+}
+
+#[test]
 fn another_layout_is_another_version() {
     let id = AccountId::new("acme");
     let samples = [

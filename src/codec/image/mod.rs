@@ -60,7 +60,7 @@ pub fn records(key: &EntityKey, entity: &Entity) -> Vec<(Vec<u8>, Vec<u8>)> {
         Entity::Policy(one) => one.put(&mut value),
         Entity::Territory(one) => one.put(&mut value),
         Entity::Rep(one) => one.put(&mut value),
-        Entity::Account(one) => one.entity().put(&mut value),
+        Entity::Account(one) => entities::put_account(one, &mut value),
         Entity::Lead(one) => one.put(&mut value),
         Entity::Pool(one) => one.put(&mut value),
         Entity::Load(one) => one.put(&mut value),

@@ -53,7 +53,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn put_varint(value: u128, out: &mut Vec<u8>) {
+pub(super) fn put_varint(value: u128, out: &mut Vec<u8>) {
     match u64::try_from(value) {
         Ok(value) => put_short(value, out),
         Err(_) => put_long(value, out),
@@ -147,7 +147,7 @@ impl Wire for String {
     }
 }
 
-fn put_text(text: &str, out: &mut Vec<u8>) {
+pub(super) fn put_text(text: &str, out: &mut Vec<u8>) {
     put_varint(text.len() as u128, out);
     out.extend_from_slice(text.as_bytes());
 }
