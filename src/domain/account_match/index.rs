@@ -2,8 +2,8 @@
 //! under a few keys, and a lead looks under its own.
 //!
 //! *Slot*: the number of an account here. A key is a hash of 32 bits, a listing the key with the account's
-//! slot: 8 bytes in one sorted set. Whoever finds a slot looks at the account itself, so a collision costs a
-//! look and changes nothing. Nothing that is answered depends on slots or on the order in which accounts came.
+//! slot. Whoever finds a slot looks at the account itself, so a collision costs a look and changes nothing.
+//! Nothing that is answered depends on slots or on the order in which accounts came.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,6 @@ pub(in crate::domain) struct Accounts {
     free: Vec<u32>,
     by_id: Lookup,
     len: usize,
-    /// Key in the upper half, slot in the lower.
     listings: Postings,
     /// How many accounts have a word in their name.
     words: BTreeMap<u32, u32>,
@@ -203,8 +202,8 @@ impl Accounts {
         let name = normalise_company(view.name);
         for key in keys(&view, &name) {
             match add {
-                true => self.listings.insert(listing(key, slot)),
-                false => self.listings.remove(listing(key, slot)),
+                true => self.listings.insert(key.0, slot),
+                false => self.listings.remove(key.0, slot),
             }
         }
         self.count_words(&name, add);
@@ -236,8 +235,7 @@ impl Accounts {
 
     /// The accounts under a key, in no order that means anything.
     pub(super) fn under(&self, key: Key) -> impl Iterator<Item = &Account> {
-        let slots = self.listings.range(listing(key, 0), listing(key, u32::MAX));
-        slots.filter_map(|listing| account_of(self.at(listing as u32)?))
+        self.listings.of(key.0).filter_map(|slot| account_of(self.at(slot)?))
     }
 
     /// The same, unless there are more than `limit`: then the key says too little to look at any.
@@ -245,8 +243,4 @@ impl Accounts {
         let found: Vec<&Account> = self.under(key).take(limit + 1).collect();
         if found.len() > limit { Vec::new() } else { found }
     }
-}
-
-fn listing(key: Key, slot: u32) -> u64 {
-    u64::from(key.0) << 32 | u64::from(slot)
 }

@@ -1,56 +1,115 @@
-//! A sorted set of numbers, packed: millions of them in little more than eight bytes each, and no insertion
-//! moves more than one short run.
+//! Which accounts are listed under which key: millions of listings in little more than eight bytes each.
+//!
+//! A listing is a number, the key in its upper half, the account's slot in the lower; keys are hashes. The
+//! listings whose keys have their first bits in common are a *run*, sorted. A run that is full is cut in two
+//! by its next bit (extendible hashing), so that no insertion moves more than one run; one that no bit cuts,
+//! because its listings are of one key, grows.
 
-use std::collections::BTreeMap;
-
-/// Numbers of a run before it is cut in two.
+/// Listings of a run before it is cut.
 const MOST: usize = 256;
-/// A run grows by so many at a time.
+/// A run grows by so many at a time, a long one by an eighth.
 const STEP: usize = 32;
+/// Bits of a key that tell runs apart, at most.
+const MAX_BITS: u32 = 24;
 
-/// Runs of sorted numbers by their lower bound; a number lies in the last run that begins at or below it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Postings {
-    runs: BTreeMap<u64, Vec<u64>>,
+    bits: u32,
+    /// By the first bits of the key: which run.
+    directory: Vec<u32>,
+    runs: Vec<Run>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Run {
+    /// How many bits its keys have in common.
+    bits: u32,
+    listings: Vec<u64>,
+}
+
+impl Default for Postings {
+    fn default() -> Postings {
+        Postings { bits: 0, directory: vec![0], runs: vec![Run::default()] }
+    }
+}
+
+fn listing(key: u32, slot: u32) -> u64 {
+    u64::from(key) << 32 | u64::from(slot)
 }
 
 impl Postings {
-    pub(super) fn insert(&mut self, number: u64) {
-        if self.runs.is_empty() {
-            self.runs.insert(0, Vec::new());
-        }
-        let Some((_, run)) = self.runs.range_mut(..=number).next_back() else { return };
-        let Err(at) = run.binary_search(&number) else { return };
-        if run.len() == run.capacity() {
-            run.reserve_exact(STEP);
-        }
-        run.insert(at, number);
-        if run.len() > MOST {
-            let upper = run.split_off(MOST / 2);
-            run.shrink_to(MOST / 2 + STEP);
-            self.runs.insert(upper[0], upper);
-        }
-    }
-
-    pub(super) fn remove(&mut self, number: u64) {
-        let Some((bound, run)) = self.runs.range_mut(..=number).next_back() else { return };
-        let Ok(at) = run.binary_search(&number) else { return };
-        run.remove(at);
-        let bound = *bound;
-        // The lowest run stays, so that every number has one to lie in.
-        if run.is_empty() && (bound > 0 || self.runs.len() == 1) {
-            self.runs.remove(&bound);
+    pub(super) fn insert(&mut self, key: u32, slot: u32) {
+        let listing = listing(key, slot);
+        loop {
+            let at = self.run_of(key);
+            let run = &mut self.runs[at];
+            let Err(place) = run.listings.binary_search(&listing) else { return };
+            if run.listings.len() >= MOST && run.can_be_cut() {
+                self.cut(at);
+                continue;
+            }
+            if run.listings.len() == run.listings.capacity() {
+                run.listings.reserve_exact(STEP.max(run.listings.len() / 8));
+            }
+            return run.listings.insert(place, listing);
         }
     }
 
-    /// The numbers from `low` to `high`, both inclusive, in order.
-    pub(super) fn range(&self, low: u64, high: u64) -> impl Iterator<Item = u64> {
-        let first = self.runs.range(..=low).next_back().map_or(0, |(bound, _)| *bound);
-        let runs = self.runs.range(first..=high).flat_map(move |(_, run)| {
-            run[run.partition_point(|number| *number < low)..].iter().copied()
-        });
-        runs.take_while(move |number| *number <= high)
+    pub(super) fn remove(&mut self, key: u32, slot: u32) {
+        let at = self.run_of(key);
+        let listings = &mut self.runs[at].listings;
+        if let Ok(place) = listings.binary_search(&listing(key, slot)) {
+            listings.remove(place);
+            if 2 * (listings.len() + STEP) < listings.capacity() {
+                listings.shrink_to(listings.len() + STEP);
+            }
+        }
     }
+
+    /// The slots under a key, in their order.
+    pub(super) fn of(&self, key: u32) -> impl Iterator<Item = u32> {
+        let listings = &self.runs[self.run_of(key)].listings;
+        let first = listings.partition_point(|one| *one < listing(key, 0));
+        let own = listings[first..].iter().take_while(move |one| (**one >> 32) as u32 == key);
+        own.map(|one| *one as u32)
+    }
+
+    fn run_of(&self, key: u32) -> usize {
+        let place = (u64::from(key) << self.bits) >> 32;
+        self.directory[place as usize] as usize
+    }
+
+    fn cut(&mut self, at: usize) {
+        let run = &mut self.runs[at];
+        let former = run.bits;
+        run.bits += 1;
+        let upper =
+            run.listings.split_off(run.listings.partition_point(|one| !is_upper(*one, former)));
+        run.listings.shrink_to(run.listings.len() + STEP);
+        let key = upper.first().map_or(0, |first| first >> 32);
+        let (bits, new) = (run.bits, self.runs.len() as u32);
+        self.runs.push(Run { bits, listings: upper });
+        if bits > self.bits {
+            self.directory = self.directory.iter().flat_map(|run| [*run; 2]).collect();
+            self.bits = bits;
+        }
+        // Its places in the directory are those that begin with its bits.
+        let first = (key >> (32 - bits) << (self.bits - bits)) as usize;
+        self.directory[first..][..1 << (self.bits - bits)].fill(new);
+    }
+}
+
+impl Run {
+    fn can_be_cut(&self) -> bool {
+        let is_upper = |one: Option<&u64>| one.is_some_and(|one| is_upper(*one, self.bits));
+        let (first, last) = (self.listings.first(), self.listings.last());
+        self.bits < MAX_BITS && !is_upper(first) && is_upper(last)
+    }
+}
+
+/// Whether the bit of the key after so many is 1.
+fn is_upper(listing: u64, bits: u32) -> bool {
+    listing << bits >> 63 == 1
 }
 
 #[cfg(test)]
@@ -61,38 +120,58 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Against a set of std; close together, so that runs are cut, emptied and met again.
+        /// Against a set of std; some keys are of many accounts, some differ in their last bits only.
         #[test]
         fn is_a_sorted_set(
-            steps in prop::collection::vec((0_u8..3, 0_u64..3_000), 0..4_000),
-            (low, more) in (0_u64..3_000, 0_u64..3_000),
+            steps in prop::collection::vec((0_u8..8, any::<u32>(), 0_u32..500), 0..3_000),
         ) {
             let (mut postings, mut model) = (Postings::default(), BTreeSet::new());
-            for (kind, number) in steps {
-                if kind > 0 {
-                    postings.insert(number);
-                    model.insert(number);
+            for (kind, key, slot) in steps {
+                let key = match kind {
+                    0..3 => key,
+                    3..5 => key & 0xc000_0001,
+                    _ => key & 0x3,
+                };
+                if kind == 4 || kind == 7 {
+                    let gone: Vec<(u32, u32)> = model.range((key, slot)..).take(30).copied().collect();
+                    for (key, slot) in gone {
+                        postings.remove(key, slot);
+                        model.remove(&(key, slot));
+                    }
                 } else {
-                    (number..number + 40).for_each(|number| {
-                        postings.remove(number);
-                        model.remove(&number);
-                    });
+                    postings.insert(key, slot);
+                    model.insert((key, slot));
                 }
             }
-            let high = low + more;
-            let found: Vec<u64> = postings.range(low, high).collect();
-            let wanted: Vec<u64> = model.iter().copied().filter(|it| low <= *it && *it <= high).collect();
-            prop_assert_eq!(found, wanted);
-            prop_assert_eq!(postings.range(0, u64::MAX).count(), model.len());
+            let keys: BTreeSet<u32> = model.iter().map(|(key, _)| *key).collect();
+            for key in keys.into_iter().chain([0, 5, u32::MAX]) {
+                let wanted = model.range((key, 0)..=(key, u32::MAX)).map(|(_, slot)| *slot);
+                prop_assert_eq!(postings.of(key).collect::<Vec<_>>(), wanted.collect::<Vec<_>>());
+            }
+            let kept: usize = postings.runs.iter().map(|run| run.listings.len()).sum();
+            prop_assert_eq!(kept, model.len());
         }
     }
 
     #[test]
-    fn what_is_emptied_is_gone() {
+    fn runs_are_cut_and_keep_all() {
         let mut postings = Postings::default();
-        (0..10_000).for_each(|number| postings.insert(number));
-        assert!(postings.runs.len() > 10);
-        (0..10_000).rev().for_each(|number| postings.remove(number));
-        assert!(postings.runs.is_empty());
+        let key = |number: u32| number.wrapping_mul(0x9e37_79b1);
+        (0..50_000).for_each(|number| postings.insert(key(number), number));
+        assert!(postings.runs.len() > 200);
+        assert!(postings.runs.iter().all(|run| run.listings.len() <= MOST));
+        for number in 0..50_000 {
+            assert_eq!(postings.of(key(number)).collect::<Vec<_>>(), [number]);
+            postings.remove(key(number), number);
+        }
+        assert!(postings.runs.iter().all(|run| run.listings.is_empty()));
+    }
+
+    #[test]
+    fn what_no_bit_cuts_grows() {
+        let mut postings = Postings::default();
+        (0..5_000).for_each(|slot| postings.insert(7, slot));
+        assert_eq!(postings.runs.len(), 1);
+        assert_eq!(postings.of(7).count(), 5_000);
     }
 }
