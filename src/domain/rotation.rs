@@ -95,12 +95,18 @@ impl PoolEntity {
         }
     }
 
-    /// Notes who is there, and lets those who return or join in at the place that the policy gives them.
+    /// Notes who is there, and lets those who return or join in at the place that the policy gives them:
+    /// measured by the lowest of those who stayed, or, if all went, of those who were there last.
     pub(super) fn level(&mut self, entrants: &[Entrant], policy: OnReturn) {
         let here =
             |rep: &RepId| entrants.iter().any(|e| e.rep_id == *rep && e.present && e.weight > 0);
-        let stayed = self.tracks.iter().filter(|track| track.present && here(&track.rep_id));
-        let lowest = stayed.min_by(|a, b| a.compare(b)).map(Track::rounded);
+        if !self.tracks.iter().any(|track| here(&track.rep_id)) {
+            return;
+        }
+        let were = || self.tracks.iter().filter(|track| track.present);
+        let stayed = were().filter(|track| here(&track.rep_id)).min_by(|a, b| a.compare(b));
+        let last = || were().min_by(|a, b| a.compare(b));
+        let lowest = stayed.or_else(last).map(Track::rounded);
         for track in &mut self.tracks {
             let returns = here(&track.rep_id) && !track.present;
             track.present = here(&track.rep_id);
