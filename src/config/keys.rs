@@ -307,8 +307,8 @@ pub static KEYS: &[Key] = &[
         "batch.linger_ms",
         Kind::Number(0, 10_000),
         Some("5"),
-        "How long a quiet transaction stays open after its first record. Shorter is slower: the next \
-         one then meets the last one's markers and waits for them.",
+        "How long a quiet transaction stays open after its first record. Shorter brings little and \
+         makes more transactions: each ends with some milliseconds of round trips.",
     ),
     key(
         "batch.max_records",
