@@ -39,6 +39,12 @@ fn committed_images_come_back_and_aborted_ones_do_not() {
         image(&mut member, 1, &format!("of {batch}"), Some("y"));
         image(&mut member, 2, "another shard", Some("z"));
         member.log.send_offsets(&[(leads(1), batch, format!("batch {batch}"))]).expect("offsets");
+        // What has not left the process yet an abort would only throw away.
+        let written = 4 * batch - 1;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while aborted && member.log.state_end(1).expect("asked") < written {
+            assert!(Instant::now() < deadline, "the images were not written");
+        }
         if aborted { member.log.abort() } else { member.log.commit() }.expect("ended");
     }
     let (state, end) = restored(&mut member, 1);
