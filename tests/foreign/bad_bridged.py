@@ -8,7 +8,6 @@ next good one goes through, memory stays flat, and the service says the same as 
 import collections
 import json
 import pathlib
-import subprocess
 import sys
 import time
 
@@ -18,7 +17,7 @@ import bridges
 import wire
 from bad_input import reasons
 from org_day import sid
-from service import BINARY, Router
+from service import BINARY, Router, topics
 from story import fail
 
 DOMAIN, PREFIX = "acme", f"broken-{int(time.time())}-"
@@ -105,7 +104,7 @@ def cases():
     yield "an empty header", b"{}", [("operation", "")], "any"
     for file in sorted(pathlib.Path(bridges.SCHEMAS).parent.glob("*.json")):
         steps = [step for case in json.loads(file.read_text()) for step in case["steps"]]
-        for step in (it for it in steps if it["expect"]["outcome"] == "dead_letter"):
+        for step in (it for it in steps if it["expect"]["outcome"] == "dead-letter"):
             record, packed = step["record"], step["record"].get("value_base64")
             if record.get("key_json") or record.get("value_null") or record.get("key_base64"):
                 continue
@@ -132,11 +131,9 @@ def resident(process):
 
 
 def configured(bootstrap):
-    topics = "\n".join(f'{it.replace("-", "_")} = "{PREFIX}{it}"' for it in wire.RECORDS)
-    topics += "".join(f'\n{it} = "{PREFIX}{it}"' for it in ("state", "dead_letter", "raw", "ingest_state"))
-    topics += f'\nlead_created_fast = ""\n[dead_letters]\nstop_after = 0\n[ingest]\ntopics = "{TOPIC}"\n'
-    return Router(bootstrap, instance="9", workers=1, group=PREFIX,
-                  topics=topics + f'domain = "{DOMAIN}"\nschemas = "{bridges.SCHEMAS}"\n')
+    more = f'\n[dead_letters]\nstop_after = 0\n[ingest]\ntopics = "{TOPIC}"\n'
+    more += f'domain = "{DOMAIN}"\nschemas = "{bridges.SCHEMAS}"\n'
+    return Router(bootstrap, instance="9", workers=1, group=PREFIX, topics=topics(PREFIX) + more)
 
 
 def live(bootstrap, all_records, wanted, faults):
@@ -144,8 +141,7 @@ def live(bootstrap, all_records, wanted, faults):
     admin.create_topics([NewTopic(TOPIC, 1, 1)])[TOPIC].result()
     service = configured(bootstrap)
     service.command("topics", "apply", "--yes")
-    out = open(service.log, "ab")
-    service.process = subprocess.Popen([BINARY, "ingest", "--config", service.config], stdout=out, stderr=out)
+    service.start("ingest")
     try:
         producer = wire.producer(bootstrap)
 
@@ -164,16 +160,16 @@ def live(bootstrap, all_records, wanted, faults):
 
         # The first hundred warm it up: what grows after that is due to the records.
         send(all_records[:100])
-        until(sum(letter is not None for letter, _ in wanted[:100]), "dead_letter")
+        until(sum(letter is not None for letter, _ in wanted[:100]), "dead-letter")
         before = resident(service.process)["VmHWM:"]
         send(all_records[100:])
-        until(sum(letter is not None for letter, _ in wanted), "dead_letter")
+        until(sum(letter is not None for letter, _ in wanted), "dead-letter")
         until(sum(len(ids) for _, ids in wanted), "lead-created")
         grew = resident(service.process)["VmHWM:"] - before
         if grew > MOST_MB:
             faults.append(f"memory grew by {grew} MB")
         letters = {}
-        for record in seen("dead_letter"):
+        for record in seen("dead-letter"):
             said = {"dlq.reason", "dlq.topic", "dlq.offset", "ingest.cause"}
             headers = {name: (value or b"").decode() for name, value in record[5] if name in said}
             # What the second stage refuses is a change, which says what it came of.

@@ -15,7 +15,7 @@ import time
 
 import wire
 from company import at, now_ms
-from service import BINARY, Router
+from service import BINARY, Router, topics
 from story import fail
 
 DOMAIN, PARTITIONS = "acme", 8
@@ -115,9 +115,7 @@ def judge(name, wanted, found, faults):
 
 
 def live(bootstrap, codec, faults):
-    topics = "\n".join(f'{topic.replace("-", "_")} = "{PREFIX}{topic}"' for topic in wire.RECORDS)
-    topics += f'\nstate = "{PREFIX}state"\ndead_letter = "{PREFIX}dead-letter"\nlead_created_fast = ""'
-    router = Router(bootstrap, instance="8", workers=1, group=PREFIX, topics=topics)
+    router = Router(bootstrap, instance="8", workers=1, group=PREFIX, topics=topics(PREFIX))
     router.command("topics", "apply", "--yes")
     out = wire.producer(bootstrap)
 

@@ -11,7 +11,6 @@ filter, and `lead-router verify` proves it over both stages from the topics.
 import argparse
 import collections
 import random
-import subprocess
 import threading
 import time
 
@@ -21,7 +20,7 @@ from confluent_kafka.admin import NewTopic
 import bridges
 import wire
 from bad_input import murmur2
-from service import BINARY, Router
+from service import BINARY, Router, topics
 
 STATES = ["CA", "NY", "TX", "WA", "FL", "IL", "MA", "CO"]
 SUFFIX = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
@@ -167,17 +166,11 @@ class Test:
         admin = wire.admin(self.bootstrap)
         for future in admin.create_topics([NewTopic(PREFIX + it, n, 1) for it, n in BRIDGED.items()]).values():
             future.result()
-        topics = "\n".join(f'{it.replace("-", "_")} = "{PREFIX}{it}"' for it in wire.RECORDS)
-        topics += "".join(f'\n{it} = "{PREFIX}{it}"' for it in ("state", "dead_letter", "raw", "ingest_state"))
-        topics += f"""\nlead_created_fast = ""\n[ingest]\ntopics = "{", ".join(PREFIX + it for it in BRIDGED)}"
+        lines = f"""{topics(PREFIX)}\n[ingest]\ntopics = "{", ".join(PREFIX + it for it in BRIDGED)}"
 domain = "{DOMAIN}"\nschemas = "{bridges.SCHEMAS}"\n"""
-        self.router = Router(self.bootstrap, instance="0", group=PREFIX, topics=topics)
-        self.ingest = Router(self.bootstrap, instance="1", group=PREFIX, topics=topics)
+        self.router = Router(self.bootstrap, instance="0", group=PREFIX, topics=lines)
+        self.ingest = Router(self.bootstrap, instance="1", group=PREFIX, topics=lines)
         self.router.command("topics", "apply", "--yes")
-
-    def start_ingest(self):
-        out = open(self.ingest.log, "ab")
-        self.ingest.process = subprocess.Popen([BINARY, "ingest", "--config", self.ingest.config], stdout=out, stderr=out)
 
     def read(self, topic):
         return wire.read_all(self.bootstrap, PREFIX + topic)
@@ -189,14 +182,14 @@ domain = "{DOMAIN}"\nschemas = "{bridges.SCHEMAS}"\n"""
         """Half of them while the first stage writes, half while the second does."""
         ends, inside = Ends(self.bootstrap), 0
         for kill in range(self.options.kills):
-            topic, patience = ("raw", "ingest_state")[kill % 2], time.monotonic() + 12
+            topic, patience = ("raw", "ingest-state")[kill % 2], time.monotonic() + 12
             while not ends.open(topic) and time.monotonic() < patience:
                 pass
             self.ingest.kill()
             # What is open now nobody will ever complete.
             inside += ends.open(topic)
             time.sleep(self.rng.uniform(0.0, 0.5))
-            self.start_ingest()
+            self.ingest.start("ingest")
         print(f"{self.options.kills} kills, {inside} of them inside a transaction", flush=True)
 
     def run(self):
@@ -209,14 +202,14 @@ domain = "{DOMAIN}"\nschemas = "{bridges.SCHEMAS}"\n"""
         def all_is_there():
             """all events and dead letters"""
             return all(len(self.read(it)) >= len(expected[it]) for it in wire.INPUTS) \
-                and len(self.read("dead_letter")) >= self.letters
+                and len(self.read("dead-letter")) >= self.letters
 
         def all_is_decided():
             """the last owner of every lead"""
             return not self.wrong_owners()
 
         self.router.start()
-        self.start_ingest()
+        self.ingest.start("ingest")
         write(self.bootstrap, day.reference)
         wait_for(reference_is_there)
         began = time.monotonic()
@@ -246,7 +239,7 @@ domain = "{DOMAIN}"\nschemas = "{bridges.SCHEMAS}"\n"""
             found, wanted = sorted(self.written(topic)), sorted(self.expected[topic])
             if found != wanted:
                 raise SystemExit(f"{topic}: {len(found)} events, {len(set(found))} different, {len(wanted)} expected")
-        letters = len(self.read("dead_letter"))
+        letters = len(self.read("dead-letter"))
         if letters != self.letters:
             raise SystemExit(f"{letters} dead letters, {self.letters} expected")
         counts = {topic: len(it) for topic, it in self.expected.items()}

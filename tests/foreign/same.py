@@ -15,7 +15,7 @@ import tempfile
 import time
 
 import wire
-from service import BINARY, ROOT, Router
+from service import BINARY, ROOT, Router, topics
 from story import fail
 
 START = 1_767_600_000_000
@@ -96,9 +96,7 @@ def through_pipe(events):
 
 def through_kafka(bootstrap, events):
     prefix = f"same-{int(time.time())}-"
-    topics = "\n".join(f'{topic.replace("-", "_")} = "{prefix}{topic}"' for topic in wire.RECORDS)
-    topics += f'\nstate = "{prefix}state"\ndead_letter = "{prefix}dead-letter"\nlead_created_fast = ""'
-    router = Router(bootstrap, instance="6", group=prefix, clock="record", topics=topics)
+    router = Router(bootstrap, instance="6", group=prefix, clock="record", topics=topics(prefix))
     router.command("topics", "apply", "--yes")
     out = wire.producer(bootstrap)
     for at, topic, domain, value in events:

@@ -8,6 +8,8 @@ import tempfile
 import time
 import urllib.request
 
+import wire
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("LEAD_ROUTER", str(ROOT / "target" / "release" / "lead-router"))
 
@@ -36,8 +38,15 @@ listen = "127.0.0.1:{port}"
 """
 
 
+def topics(prefix):
+    """Topics of one's own, as lines of the configuration's [topics]; the fast lane is left out."""
+    own = ["state", "dead-letter", "raw", "ingest-state"]
+    lines = [f'{name.replace("-", "_")} = "{prefix}{name}"' for name in [*wire.RECORDS, *own]]
+    return "\n".join([*lines, 'lead_created_fast = ""'])
+
+
 class Router:
-    """One `run` process with a configuration of its own."""
+    """One process, `run` or `ingest`, with a configuration of its own."""
 
     def __init__(self, bootstrap, instance="0", workers=2, partitions=8, clock="wall", group="lead-router", topics=""):
         self.folder = tempfile.mkdtemp(prefix="lead-router-")
@@ -54,9 +63,9 @@ class Router:
             raise SystemExit(f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def start(self):
+    def start(self, role="run"):
         out = open(self.log, "ab")
-        self.process = subprocess.Popen([BINARY, "run", "--config", self.config], stdout=out, stderr=out)
+        self.process = subprocess.Popen([BINARY, role, "--config", self.config], stdout=out, stderr=out)
 
     def wait_until_ready(self, patience=60):
         """Until it has its shards, restored, and has caught up."""

@@ -12,7 +12,7 @@ import time
 
 import company
 import wire
-from service import Router
+from service import Router, topics
 from story import fail
 
 
@@ -23,10 +23,7 @@ def main():
     parser.add_argument("--target", type=int, default=16)
     parser.add_argument("--outage", type=int, default=20)
     options = parser.parse_args()
-    topics = "\n".join(f'{name} = "crash-{topic}"' for name, topic in (
-        (topic.replace("-", "_"), topic) for topic in wire.RECORDS))
-    topics += '\nstate = "crash-state"\ndead_letter = "crash-dead-letter"\nlead_created_fast = ""'
-    router = Router(options.bootstrap, instance="7", workers=1, group="crash", topics=topics)
+    router = Router(options.bootstrap, instance="7", workers=1, group="crash", topics=topics("crash-"))
     router.command("topics", "apply", "--yes")
     out, codec, rng = wire.producer(options.bootstrap), wire.Wire(), random.Random(1)
 

@@ -9,8 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-import wire
-from service import Router
+from service import Router, topics
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -18,9 +17,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 def main():
     bootstrap = sys.argv[1]
     prefix = "story-"
-    topics = "\n".join(f'{topic.replace("-", "_")} = "{prefix}{topic}"' for topic in wire.RECORDS)
-    topics += f'\nstate = "{prefix}state"\ndead_letter = "{prefix}dead-letter"\nlead_created_fast = ""'
-    router = Router(bootstrap, instance="5", group="story", topics=topics)
+    router = Router(bootstrap, instance="5", group="story", topics=topics(prefix))
     print(router.command("topics", "apply", "--yes"), end="")
     router.start()
     router.wait_until_ready()
