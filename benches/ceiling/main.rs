@@ -13,7 +13,7 @@
 mod company;
 mod log;
 #[path = "../territory/model.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the territory bench uses all of it")]
 mod model;
 
 use std::path::{Path, PathBuf};

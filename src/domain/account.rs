@@ -9,8 +9,6 @@ use super::ids::{AccountId, Private, RepId};
 use super::input::{AccountDef, AccountKind};
 use super::time::Timestamp;
 
-const KINDS: [AccountKind; 4] =
-    [AccountKind::Customer, AccountKind::Prospect, AccountKind::Partner, AccountKind::Former];
 const KIND: u8 = 0b0011;
 const OPEN_OPPORTUNITY: u8 = 0b0100;
 const ACTIVITY: u8 = 0b1000;
@@ -107,7 +105,7 @@ impl Account {
 }
 
 fn put_definition(definition: &AccountDef, out: &mut Vec<u8>) {
-    let kind = KINDS.iter().position(|kind| *kind == definition.kind).unwrap_or(0) as u8;
+    let kind = definition.kind as u8;
     let open = if definition.open_opportunity { OPEN_OPPORTUNITY } else { 0 };
     let activity = if definition.last_activity_at.is_some() { ACTIVITY } else { 0 };
     out.push(kind | open | activity);
@@ -159,7 +157,7 @@ impl<'a> Unpacker<'a> {
         let activity = (flags & ACTIVITY != 0).then(|| self.take(8));
         let at = |bytes: &[u8]| Timestamp(i64::from_le_bytes(bytes.try_into().unwrap_or_default()));
         Some(AccountView {
-            kind: KINDS[usize::from(flags & KIND)],
+            kind: AccountKind::ALL[usize::from(flags & KIND)],
             open_opportunity: flags & OPEN_OPPORTUNITY != 0,
             last_activity_at: activity.map(at),
             name: self.text(),
@@ -222,7 +220,7 @@ mod tests {
                     domains,
                     owner_id: owner.as_deref().map(RepId::new),
                     parent_id: parent.as_deref().map(AccountId::new),
-                    kind: KINDS[kind],
+                    kind: AccountKind::ALL[kind],
                     country,
                     state,
                     postal_code: postal,

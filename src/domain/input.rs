@@ -289,6 +289,12 @@ pub enum AccountKind {
     Former,
 }
 
+impl AccountKind {
+    /// In the order of the schema's symbols.
+    pub const ALL: [AccountKind; 4] =
+        [AccountKind::Customer, AccountKind::Prospect, AccountKind::Partner, AccountKind::Former];
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct AccountDef {
     pub name: String,

@@ -96,7 +96,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     /// Shards went: what is open is aborted and undone, and what went is kept in case it comes back.
     pub(super) fn revoked(&mut self, shards: &[i32]) -> Result<()> {
         // No commit is under way while the log is polled, so the batch has surely not committed.
-        let ended = self.end_by_abort();
+        let ended = self.transaction.abort(&mut self.log);
         self.undo(Ending::Aborted, shards);
         let parked_at = self.clock.now();
         self.parked.retain(|_, parked| parked_at.since(parked.parked_at) < PARKED);

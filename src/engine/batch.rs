@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::guard::Guard;
-use super::merge::{Flow, Next, Order};
+use super::merge::{Flow, Merge, Next, Order};
 use super::ports::{Clock, Failure, Log, Outgoing, Part, Record, Result};
 use super::report::{BatchReport, Ending, Observer, ShardEvent};
 use super::shard::Said;
@@ -81,8 +81,8 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
                 // Nothing overtakes a record that the registry has still to explain.
                 Next::Record(topic) if self.is_waiting(shard, topic) => return Ok(taken),
                 Next::Timer if self.is_oldest_waiting(shard) => return Ok(taken),
-                Next::Doubt => self.doubt(shard, now)?,
-                Next::Recheck => self.recheck(shard, now)?,
+                Next::Doubt => self.ask_ends(shard, now, Merge::doubt)?,
+                Next::Recheck => self.ask_ends(shard, now, Merge::recheck)?,
                 Next::Timer if self.is_next_refused(shard) => {
                     let head = self.seats.get(&shard).and_then(|seat| seat.merge.oldest_head());
                     let Some(topic) = head.map(|head| head.part.topic) else { return Ok(taken) };

@@ -253,7 +253,7 @@ impl<L: Log, C: Clock, S: Stage> Relay<L, C, S> {
                 self.restore_waiting()?;
             }
             Event::Revoked(shards) => {
-                let ended = self.end_by_abort();
+                let ended = self.transaction.abort(&mut self.log);
                 self.undo();
                 for shard in &shards {
                     self.waiting.remove(shard);

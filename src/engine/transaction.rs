@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::ports::{Failure, Result};
+use super::ports::{Failure, Log, Result};
 use crate::domain::time::{Span, Timestamp};
 
 /// Unknown outcomes within `PATIENCE` after which the process gives up.
@@ -94,6 +94,28 @@ impl Transaction {
         (self.opened_at, self.started) = (now, started);
         (self.records, self.bytes) = (0, 0);
         (self.recreated, self.in_a_row) = (false, false);
+    }
+
+    /// Aborts what is open in the log. That this fails leaves only a new producer.
+    pub(super) fn abort(&mut self, log: &mut impl Log) -> Result<()> {
+        if !matches!(self.phase, Phase::Open | Phase::Sealed) {
+            return Ok(());
+        }
+        log.abort().map_err(|failure| match failure {
+            Failure::Abort(why) => Failure::Unknown(why),
+            failure => failure,
+        })?;
+        self.step(Step::Abort);
+        Ok(())
+    }
+
+    /// What could not be aborted is lost: in the next round a new producer, then the committed offsets.
+    /// Only what must stop the process comes back.
+    pub(super) fn lost_by(&mut self, now: Timestamp, failure: Failure) -> Result<()> {
+        match failure {
+            Failure::Fatal(why) => Err(Failure::Fatal(why)),
+            Failure::Abort(why) | Failure::Unknown(why) => self.lose(now, &why),
+        }
     }
 
     /// The outcome of the last call is unknown. Too often in a short time, and somebody must look.

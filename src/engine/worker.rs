@@ -10,11 +10,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::assignment::{Parked, Seat};
-use super::merge::{Flow, Order};
+use super::merge::{Flow, Merge, Order};
 use super::ports::{Clock, Event, Failure, Log, Part, Result};
 use super::report::{BatchReport, Ending, Observer};
 use super::shard::Shard;
-use super::transaction::{Phase, Step, Transaction};
+use super::transaction::{Phase, Transaction};
 use super::wire::Wire;
 use crate::domain::input::Topic;
 use crate::domain::time::{Span, Timestamp};
@@ -182,22 +182,11 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     }
 
     fn recover(&mut self, done: Result<()>) -> Result<()> {
-        let failure = match done {
-            Err(Failure::Abort(_)) => match self.abort() {
-                Ok(()) => return Ok(()),
-                Err(failure) => failure,
-            },
-            Err(failure) => failure,
-            Ok(()) => return Ok(()),
+        let done = match done {
+            Err(Failure::Abort(_)) => self.abort(),
+            done => done,
         };
-        match failure {
-            Failure::Fatal(why) => Err(Failure::Fatal(why)),
-            // Next round: a new producer, then the committed offsets.
-            Failure::Abort(why) | Failure::Unknown(why) => {
-                let now = self.clock.now();
-                self.transaction.lose(now, &why)
-            }
-        }
+        done.or_else(|failure| self.transaction.lost_by(self.clock.now(), failure))
     }
 
     /// How long the log may wait for news.
@@ -253,7 +242,8 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
                 Event::Revoked(shards) => self.revoked(&shards)?,
                 Event::Unsure => {
                     let shards: Vec<i32> = self.seats.keys().copied().collect();
-                    shards.into_iter().try_for_each(|shard| self.doubt(shard, now))?;
+                    let doubt = |shard| self.ask_ends(shard, now, Merge::doubt);
+                    shards.into_iter().try_for_each(doubt)?;
                 }
             }
         }
@@ -281,25 +271,18 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         Ok(())
     }
 
-    /// Being caught up is established anew for a shard.
-    pub(super) fn doubt(&mut self, shard: i32, now: Timestamp) -> Result<()> {
+    /// Asks the log for the ends of a shard anew, for the merge to go by: as a `Merge::doubt` of all that it
+    /// knows, or a `Merge::recheck` of what is to arrive before late timers.
+    pub(super) fn ask_ends(
+        &mut self,
+        shard: i32,
+        now: Timestamp,
+        tell: fn(&mut Merge, [i64; 9], Timestamp),
+    ) -> Result<()> {
         let end = self.ends(shard)?;
         let Some(seat) = self.seats.get_mut(&shard) else { return Ok(()) };
-        seat.merge.doubt(end, now);
-        self.await_ends(shard)
-    }
-
-    /// What has been written for a shard is to arrive before its late timers fire.
-    pub(super) fn recheck(&mut self, shard: i32, now: Timestamp) -> Result<()> {
-        let end = self.ends(shard)?;
-        let Some(seat) = self.seats.get_mut(&shard) else { return Ok(()) };
-        seat.merge.recheck(end, now);
-        self.await_ends(shard)
-    }
-
-    /// The end is only told after a seek where nothing more comes.
-    fn await_ends(&mut self, shard: i32) -> Result<()> {
-        let Some(seat) = self.seats.get_mut(&shard) else { return Ok(()) };
+        tell(&mut seat.merge, end, now);
+        // The end is only told after a seek where nothing more comes.
         let open = Topic::ALL.into_iter().filter(|topic| seat.merge.awaits_end(*topic));
         let position = seat.merge.positions();
         let to: Vec<_> =
@@ -326,21 +309,8 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
 
     /// Aborts the batch: in the log, in memory, in the inputs.
     fn abort(&mut self) -> Result<()> {
-        self.end_by_abort()?;
+        self.transaction.abort(&mut self.log)?;
         self.undo(Ending::Aborted, &[]);
-        Ok(())
-    }
-
-    /// Ends an open transaction by aborting it. That this fails leaves only a new producer.
-    pub(super) fn end_by_abort(&mut self) -> Result<()> {
-        if !matches!(self.transaction.phase(), Phase::Open | Phase::Sealed) {
-            return Ok(());
-        }
-        match self.log.abort() {
-            Ok(()) => self.transaction.step(Step::Abort),
-            Err(Failure::Abort(why)) => return Err(Failure::Unknown(why)),
-            Err(failure) => return Err(failure),
-        }
         Ok(())
     }
 }

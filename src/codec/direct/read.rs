@@ -64,7 +64,7 @@ pub(in crate::codec) fn account(bytes: &[u8], now: Timestamp) -> Option<AccountC
             domains: input.texts()?,
             owner_id: input.opt(|it| it.id(RepId::parse))?,
             parent_id: input.opt(|it| it.id(AccountId::parse))?,
-            kind: input.choice(&KINDS)?,
+            kind: input.choice(&AccountKind::ALL)?,
             country: match input.opt_str()? {
                 Some(text) => Some(country(text)?),
                 None => None,
@@ -79,10 +79,6 @@ pub(in crate::codec) fn account(bytes: &[u8], now: Timestamp) -> Option<AccountC
     let is_deleted = input.flag()?;
     (!is_deleted && input.rest.is_empty()).then_some(change)
 }
-
-/// In the order of the schema's symbols.
-const KINDS: [AccountKind; 4] =
-    [AccountKind::Customer, AccountKind::Prospect, AccountKind::Partner, AccountKind::Former];
 
 struct Input<'a> {
     rest: &'a [u8],

@@ -53,22 +53,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-pub(super) fn put_varint(value: u128, out: &mut Vec<u8>) {
-    match u64::try_from(value) {
-        Ok(value) => put_short(value, out),
-        Err(_) => put_long(value, out),
-    }
-}
-
-fn put_short(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
+pub(super) fn put_varint(mut value: u128, out: &mut Vec<u8>) {
+    while value > u128::from(u64::MAX) {
         out.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
     }
-    out.push(value as u8);
-}
-
-fn put_long(mut value: u128, out: &mut Vec<u8>) {
+    // Hardly anything takes more than a word, and a word is shifted faster.
+    let mut value = value as u64;
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;

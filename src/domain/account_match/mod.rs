@@ -124,19 +124,13 @@ fn by_similar_name(draft: &Draft<'_>, lead: &LeadFields, name: &str) -> AccountM
     }
     let policy = &draft.policy.accounts;
     let rarity = |word: &str| draft.accounts().rarity(word);
-    let similar = |account: &Account| {
-        let view = account.view()?;
+    let similar = |account| {
+        let view = Account::view(account)?;
         let similarity = name::similarity(name, &normalise_company(view.name), &rarity);
         let supported = supports(&view, lead, &policy.free_mail);
-        (similarity >= policy.review_at).then_some((similarity, supported))
+        (similarity >= policy.review_at).then_some(Similar { account, similarity, supported })
     };
-    let all: Vec<Similar<'_>> = near(draft, lead, name)
-        .into_iter()
-        .filter_map(|account| {
-            let (similarity, supported) = similar(account)?;
-            Some(Similar { account, similarity, supported })
-        })
-        .collect();
+    let all: Vec<Similar<'_>> = near(draft, lead, name).into_iter().filter_map(similar).collect();
     let certain = |one: &&Similar<'_>| one.supported && one.similarity >= policy.match_at;
     let top = all.iter().filter(certain).map(|one| one.similarity).fold(0.0, f64::max);
     let leaders: Vec<&Account> = all

@@ -8,39 +8,17 @@ use crate::engine::transaction::{Phase, Step};
 
 impl<L: Log, C: Clock, S: Stage> Relay<L, C, S> {
     pub(super) fn recover(&mut self, done: Result<()>) -> Result<()> {
-        let failure = match done {
-            Err(Failure::Abort(_)) => match self.abort() {
-                Ok(()) => return Ok(()),
-                Err(failure) => failure,
-            },
-            Err(failure) => failure,
-            Ok(()) => return Ok(()),
+        let done = match done {
+            Err(Failure::Abort(_)) => self.abort(),
+            done => done,
         };
-        match failure {
-            Failure::Fatal(why) => Err(Failure::Fatal(why)),
-            Failure::Abort(why) | Failure::Unknown(why) => {
-                let now = self.clock.now();
-                self.transaction.lose(now, &why)
-            }
-        }
+        done.or_else(|failure| self.transaction.lost_by(self.clock.now(), failure))
     }
 
     fn abort(&mut self) -> Result<()> {
-        self.end_by_abort()?;
+        self.transaction.abort(&mut self.log)?;
         self.undo();
         self.rewind()
-    }
-
-    pub(super) fn end_by_abort(&mut self) -> Result<()> {
-        if !matches!(self.transaction.phase(), Phase::Open | Phase::Sealed) {
-            return Ok(());
-        }
-        match self.log.abort() {
-            Ok(()) => self.transaction.step(Step::Abort),
-            Err(Failure::Abort(why)) => return Err(Failure::Unknown(why)),
-            Err(failure) => return Err(failure),
-        }
-        Ok(())
     }
 
     /// Memory as it was before the batch; what waits is dropped, it will come again.
