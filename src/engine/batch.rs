@@ -72,7 +72,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             };
             let now = if self.settings.order == Order::Wall { seat.shard.at(now) } else { now };
             let due = match self.settings.order {
-                Order::Wall => seat.shard.first_due(now),
+                Order::Wall => seat.shard.look(now),
                 Order::Record => seat.shard.next_deadline(),
             };
             let (next, guard) = (seat.merge.next(now, due), seat.guard);

@@ -202,6 +202,16 @@ impl Shard {
         self.timers.first_due(now).map(|(due_at, _)| due_at)
     }
 
+    /// The same, unless thousands fell due at once: see `Timers::look`.
+    pub fn look(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.timers.look(now)
+    }
+
+    /// Whether another `look` is needed.
+    pub fn is_ordering(&self) -> bool {
+        self.timers.is_ordering()
+    }
+
     /// Fires the first timer that is due at `now`.
     pub fn fire(&mut self, now: Timestamp) -> Option<Result<(Fired, Said), Panicked>> {
         let (due_at, key) = self.timers.fire(now)?;

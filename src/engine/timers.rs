@@ -4,8 +4,9 @@
 //!
 //! The wheel holds what lies ahead, and is advanced no further than the next timers that are due: what
 //! fell due in an outage is not sorted at once. What it has handed out and has not fired waits in a
-//! heap, where it can still be cancelled or armed anew. A batch that is undone gets back exactly the
-//! timers it began with.
+//! heap, where it can still be cancelled or armed anew. Thousands that fall due at one instant go into it
+//! in portions, so that leads need not wait for all of them. A batch that is undone gets back exactly
+//! the timers it began with.
 //!
 //! An open lead costs one place in a list, one number in an index, and the wheel's word and entry; the id is
 //! the entity's own.
@@ -26,6 +27,8 @@ const TABLES: usize = 1 << TABLE_BITS;
 const TABLE_BITS: u32 = 10;
 /// The wheel is advanced by this much at least.
 const STRIDE: Span = Span::from_millis(250);
+/// Timers that one look puts in order at most.
+const PORTION: usize = 64;
 /// Timers in the heap that are gone, before it is looked through for them.
 const GONE: usize = 1_024;
 
@@ -57,7 +60,7 @@ pub struct Timers {
     advanced_to: Timestamp,
     /// How timers that the batch touched stood before each touch, in the order of the touches.
     undo: Vec<(TimerKey, Option<Timestamp>)>,
-    /// Kept for its memory.
+    /// Handed out by the wheel and not in the heap yet: until they all are, nobody knows which is the first.
     handed_out: Vec<(Timestamp, u32)>,
 }
 
@@ -159,6 +162,7 @@ impl Timers {
 
     /// The earliest deadline, due or not.
     pub fn next_deadline(&mut self) -> Option<Timestamp> {
+        self.put_in_order(usize::MAX);
         let ready = self.first_ready();
         let ahead = self.wheel.as_mut().and_then(Wheel::next_deadline);
         ready.into_iter().chain(ahead).min()
@@ -166,15 +170,30 @@ impl Timers {
 
     /// An instant before which nothing is due after `now`; found at once, whatever is armed.
     pub fn quiet_until(&mut self, now: Timestamp) -> Option<Timestamp> {
-        self.advance(now);
+        self.advance(now, PORTION);
         let ready = self.first_ready();
         let ahead = self.wheel.as_mut().and_then(Wheel::quiet_until);
         ready.into_iter().chain(ahead).min()
     }
 
+    /// Whether timers that are due are still being put in order, for which another look is needed.
+    pub fn is_ordering(&self) -> bool {
+        !self.handed_out.is_empty()
+    }
+
+    /// The deadline of the timer that is to fire first among those due at `now`, unless thousands fell due at
+    /// once: then a look puts a portion of them in order, and finds none while there are more.
+    pub fn look(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.advance(now, PORTION);
+        if self.is_ordering() {
+            return None;
+        }
+        self.first_ready().filter(|due_at| *due_at <= now)
+    }
+
     /// The timer that is to fire first among those due at `now`.
     pub fn first_due(&mut self, now: Timestamp) -> Option<(Timestamp, &TimerKey)> {
-        self.advance(now);
+        self.advance(now, usize::MAX);
         let Reverse((due_at, key, _)) = self.ready.peek()?;
         (*due_at <= now).then_some((*due_at, key))
     }
@@ -277,19 +296,27 @@ impl Timers {
         None
     }
 
-    /// Moves the wheel on, up to the first timers that are due or to `now`.
-    fn advance(&mut self, now: Timestamp) {
-        while self.first_ready().is_none() && self.advanced_to < now {
+    /// Moves the wheel on, up to the first timers that are due or to `now`, and puts at most so many of them
+    /// in order.
+    fn advance(&mut self, now: Timestamp, most: usize) {
+        self.put_in_order(most);
+        while !self.is_ordering() && self.first_ready().is_none() && self.advanced_to < now {
             let wheel = self.wheel.get_or_insert_with(|| Wheel::new(now));
             let quiet_until = wheel.quiet_until().unwrap_or(now);
             self.advanced_to = now.min(quiet_until.max(wheel.now() + STRIDE));
             wheel.advance(self.advanced_to, &mut self.handed_out);
-            let slab = &self.slab;
-            self.ready.extend(self.handed_out.drain(..).filter_map(|(due_at, number)| {
-                let armed = slab[number as usize].as_ref()?;
-                Some(Reverse((due_at, armed.key.clone(), number)))
-            }));
+            self.put_in_order(most);
         }
+    }
+
+    /// What was cancelled or moved since the wheel handed it out is left out.
+    fn put_in_order(&mut self, most: usize) {
+        let slab = &self.slab;
+        let rest = self.handed_out.len().saturating_sub(most);
+        self.ready.extend(self.handed_out.drain(rest..).filter_map(|(due_at, number)| {
+            let armed = slab[number as usize].as_ref().filter(|armed| armed.due_at == due_at)?;
+            Some(Reverse((due_at, armed.key.clone(), number)))
+        }));
     }
 }
 

@@ -198,13 +198,16 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             return AGAIN;
         }
         let now = self.clock.now();
+        let ahead = |due: Timestamp| (due > now).then(|| due.since(now));
+        let deadlines = self.seats.values_mut().filter_map(|seat| seat.shard.quiet_until(now));
+        let next = deadlines.filter_map(ahead).min();
+        if self.seats.values().any(|seat| seat.shard.is_ordering()) {
+            return Span::ZERO;
+        }
         if self.transaction.phase() == Phase::Open {
             let over = self.transaction.opened_at + self.settings.linger;
             return over.since(now).max(Span::ZERO).min(self.settings.linger);
         }
-        let ahead = |due: Timestamp| (due > now).then(|| due.since(now));
-        let deadlines = self.seats.values_mut().filter_map(|seat| seat.shard.quiet_until(now));
-        let next = deadlines.filter_map(ahead).min();
         next.unwrap_or(self.settings.idle).min(self.settings.idle)
     }
 

@@ -131,9 +131,13 @@ pub(super) fn heard(error: &KafkaError) -> Heard {
     }
 }
 
-/// A group or offset query that failed: worth trying again unless it is hopeless.
+/// A group or offset query that failed: worth trying again unless it is hopeless. A partition without a
+/// leader is called unknown too, and comes back with its broker; one that is gone for good ends the
+/// process by the assignment that lacks it.
 pub(super) fn query(call: &str, error: &KafkaError) -> Failure {
-    match error.rdkafka_error_code().and_then(hopeless) {
+    let code = error.rdkafka_error_code();
+    let gone = [Code::UnknownTopic, Code::UnknownPartition, Code::UnknownTopicOrPartition];
+    match code.filter(|code| !gone.contains(code)).and_then(hopeless) {
         Some(why) => Failure::Fatal(format!("{call}: {error}: {why}")),
         None => Failure::Abort(format!("{call}: {error}")),
     }

@@ -1,11 +1,13 @@
 """Starts and kills what is tested: `lead-router run` processes, and the broker of tests/kafka."""
 
+import json
 import os
 import pathlib
 import signal
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 import wire
@@ -78,6 +80,16 @@ class Router:
             except OSError:
                 time.sleep(0.1)
         raise SystemExit(f"the router was not ready after {patience} s; its log: {self.log}")
+
+    def ask(self, path):
+        """What the read side answers; None = not known to it."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+            return None
 
     def alive(self):
         return self.process is not None and self.process.poll() is None

@@ -101,6 +101,28 @@ fn what_fell_due_in_an_outage_is_handed_out_little_by_little_and_in_order() {
     assert_eq!(fired, (1..=20_000).map(|at| at * 10).collect::<Vec<_>>());
 }
 
+#[test]
+fn thousands_due_at_one_instant_are_put_in_order_a_portion_a_look() {
+    let mut timers = timers();
+    let name = |n: usize| key(TimerKind::Sla, &format!("{:05}", n * 7_919 % 10_000));
+    timers.apply((0..10_000).map(|n| arm(&name(n), 50)).collect());
+    let mut looks = 0;
+    while timers.look(Timestamp(60)).is_none() {
+        assert!(timers.is_ordering() && timers.ready.len() <= (looks + 1) * PORTION + 1);
+        if looks == 5 {
+            // Meanwhile one is cancelled, one waits for later, and one that is late comes to it.
+            let cancel = |n| TimerMove { key: name(n), due_at: None };
+            timers.apply(vec![cancel(1), cancel(9_998), arm(&name(2), 500), arm(&name(3), 40)]);
+        }
+        looks += 1;
+    }
+    assert_eq!(looks, 10_000 / PORTION);
+    let fired = fire_all(&mut timers, 60);
+    assert_eq!((fired.len(), fired[0].0), (9_997, 40));
+    assert!(fired.is_sorted());
+    assert_eq!(fire_all(&mut timers, 500).len(), 1);
+}
+
 proptest! {
     /// Whatever a batch does, undoing it gives the timers that it began with.
     #[test]
