@@ -26,8 +26,7 @@ use super::settings;
 /// After trouble the brokers are asked this often whether they answer.
 const RETRY: Duration = Duration::from_secs(1);
 /// Committed offsets stay unstable for as long as a transaction that wrote some does not end.
-const HANGING: &str =
-    "if it goes on: kafka-transactions.sh find-hanging --topic __consumer_offsets";
+const HANGING: &str = "if it goes on: a transaction hangs; see that section of deploy/RUNBOOK.md";
 /// The longest sleep: a lost wake-up costs no more than this.
 const PARK: Duration = Duration::from_millis(100);
 

@@ -84,7 +84,8 @@ impl Peer for Delay {
         let (clock, queue, keys) = (&self.clock, &mut self.queue, &mut self.keys);
         clock.runtime.block_on(async {
             tokio::time::advance(ahead).await;
-            poll_fn(|context| {
+            // Else it says after 128 looks at the clock that nothing is due, to let other tasks run.
+            let all = poll_fn(|context| {
                 while let Poll::Ready(Some(expired)) = queue.poll_expired(context) {
                     let deadline = clock.millis(expired.deadline());
                     let number = expired.into_inner();
@@ -92,8 +93,8 @@ impl Peer for Delay {
                     due.push((deadline, number));
                 }
                 Poll::Ready(())
-            })
-            .await;
+            });
+            tokio::task::unconstrained(all).await;
         });
         due[first..].sort_unstable();
     }
