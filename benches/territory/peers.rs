@@ -46,6 +46,15 @@ pub(super) struct Flat {
     accounts: Vec<u32>,
 }
 
+impl Flat {
+    /// One number of all: it reads them.
+    pub(super) fn fold(&self) -> f64 {
+        let numbers = [self.country, self.state, self.postal, self.industry, self.product];
+        let all = numbers.iter().chain([&self.segment]).chain(&self.accounts);
+        f64::from(all.fold(0, |sum, number| sum ^ number)) + self.employees + self.revenue
+    }
+}
+
 /// A territory as numbers; an empty list asks nothing.
 #[derive(Clone, Default)]
 pub(super) struct Row {

@@ -33,10 +33,10 @@ struct Segment {
 /// Where a search begins: the home of a tag, and what lies there.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Place {
-    tag: u32,
-    segment: usize,
-    at: usize,
     entry: u64,
+    tag: u32,
+    segment: u32,
+    at: u32,
 }
 
 impl Default for Lookup {
@@ -57,12 +57,13 @@ impl Lookup {
         let segment = self.segment_of(tag(hash));
         let slots = &self.segments[segment].slots;
         let at = tag(hash) as usize & slots.len().wrapping_sub(1);
-        Place { tag: tag(hash), segment, at, entry: slots.get(at).copied().unwrap_or(EMPTY) }
+        let entry = slots.get(at).copied().unwrap_or(EMPTY);
+        Place { entry, tag: tag(hash), segment: segment as u32, at: at as u32 }
     }
 
     pub(super) fn find_from(&self, place: Place, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
-        let Place { tag, segment, mut at, mut entry } = place;
-        let slots = &self.segments[segment].slots;
+        let Place { mut entry, tag, segment, at } = place;
+        let (slots, mut at) = (&self.segments[segment as usize].slots, at as usize);
         while entry != EMPTY {
             if (entry >> 32) as u32 == tag && is(entry as u32) {
                 return Some(entry as u32);

@@ -15,7 +15,7 @@ use super::check::Check;
 use super::keys::{self, Key};
 use super::listings::Listings;
 use super::program;
-use super::shelves::{Row, Shelves};
+use super::shelves::{Opened, Row, Shelves};
 use super::token::{Asked, Dictionary};
 use super::words::Words;
 use super::{LeadView, MAX_AMBIGUOUS, MAX_DEPTH, TerritoryDef};
@@ -45,30 +45,26 @@ struct Slot {
     /// `None` = not in force, or known as a parent only.
     definition: Option<Arc<TerritoryDef>>,
     parent: u32,
-    /// Its rules among the words, and how many words they are.
+    /// Its rules among the words.
     block: u32,
-    size: u32,
+    /// How many have it for a parent.
+    children: u32,
+    /// The definition's, in the order of numbers without a sign.
+    priority: u32,
     /// The root's is 1; one more than `MAX_DEPTH` = too deep, or in a circle.
     depth: u8,
     /// Some of its rules are filed under the keys of its parent.
     inherits: bool,
+    is_without_rules: bool,
+    /// It takes everything that its parent takes.
+    takes_all: bool,
 }
 
 impl Slot {
-    /// It takes everything that its parent takes.
-    fn takes_all(&self) -> bool {
-        let nothing = |definition: &TerritoryDef| {
-            definition.rules.is_empty() && definition.named_accounts.is_empty()
-        };
-        self.definition.as_deref().is_some_and(nothing)
-    }
-
     /// Lower wins: the deepest, then with rules before without, then the lowest priority.
     fn rank(&self) -> u64 {
-        let Some(definition) = &self.definition else { return u64::MAX };
         let height = u64::from(MAX_DEPTH as u8 + 1 - self.depth);
-        let priority = (definition.priority as u32) ^ (1 << 31);
-        height << 33 | u64::from(definition.rules.is_empty()) << 32 | u64::from(priority)
+        height << 33 | u64::from(self.is_without_rules) << 32 | u64::from(self.priority)
     }
 }
 
@@ -103,9 +99,11 @@ impl Territories {
         touched.iter().for_each(|slot| self.file(*slot, false));
         self.forget(slot);
         if parent != former {
-            self.children.remove(&(former, slot));
-            if parent != NONE {
-                self.children.insert((parent, slot));
+            if self.children.remove(&(former, slot)) {
+                self.slots[former as usize].children -= 1;
+            }
+            if parent != NONE && self.children.insert((parent, slot)) {
+                self.slots[parent as usize].children += 1;
             }
             self.slots[slot as usize].parent = parent;
             self.sink(slot);
@@ -241,31 +239,40 @@ impl Hunt {
 impl Territories {
     /// Among the territories that take the lead, with all their ancestors.
     fn hunt_taking(&self, asked: &Asked, hunt: &mut Hunt) {
-        let opened = self.shelves.open(asked);
-        // The first rules of all shelves are read at once, before any is looked at.
-        for (_, shelf) in opened.shelves() {
-            for row in self.shelves.rows(*shelf).take(2).filter(|row| row.check.passes(asked)) {
-                black_box(self.programs.word(row.rule));
+        let mut opened = Opened::new();
+        self.shelves.open(asked, &mut opened);
+        let mut best = u64::MAX;
+        // The memory of the rules that may win is read at once, before any is looked at.
+        for cursor in opened.cursors() {
+            if cursor.rank <= best {
+                self.shelves.seek(cursor, asked);
+                if let Some(row) = self.shelves.row(cursor) {
+                    best = best.min(row.rank);
+                    if !row.is_whole {
+                        black_box(self.programs.word(row.rule));
+                    }
+                }
             }
         }
-        for (first, shelf) in opened.shelves() {
-            if hunt.is_over(*first) {
+        while let Some(cursor) = opened.cursors().iter_mut().min_by_key(|cursor| cursor.rank) {
+            if cursor.rank == u64::MAX || hunt.is_over(cursor.rank) {
                 break;
             }
-            for row in self.shelves.rows(*shelf) {
-                if hunt.is_over(row.rank) {
-                    break;
-                }
-                if row.check.passes(asked) && self.row_takes(row, asked) {
-                    hunt.add(&self.slots, row.rank, row.slot);
-                }
+            let took = self.shelves.row(cursor).filter(|row| self.row_takes(*row, asked));
+            if let Some(row) = took {
+                hunt.add(&self.slots, row.rank, row.slot);
+            }
+            match took.is_some() && !hunt.all {
+                true => cursor.close(),
+                false => self.shelves.seek(cursor, asked),
             }
         }
     }
 
     fn row_takes(&self, row: Row, asked: &Asked) -> bool {
         let definition = || self.slots[row.slot as usize].definition.as_deref();
-        let own = row.rule == 0 || program::holds(&self.programs, row.rule, definition, asked);
+        let told = row.rule == 0 || row.is_whole && row.check.holds(asked);
+        let own = told || program::holds(&self.programs, row.rule, definition, asked);
         let is_root = depth(row.rank) == 1;
         own && (is_root || self.ancestors(row.slot).all(|ancestor| self.takes(ancestor, asked)))
     }
@@ -280,14 +287,14 @@ impl Territories {
         let slot = &self.slots[slot as usize];
         let definition = || slot.definition.as_deref();
         slot.definition.is_some()
-            && (slot.takes_all() || program::takes(&self.programs, slot.block, definition, asked))
+            && (slot.takes_all || program::takes(&self.programs, slot.block, definition, asked))
     }
 
     /// Among the territories that list one of the accounts and those below them, where each on the way
     /// up lists or takes the lead.
     fn hunt_listed(&self, lead: &Question, accounts: &[AccountId], hunt: &mut Hunt) {
         let mut listed: Vec<u32> = Vec::new();
-        accounts.iter().for_each(|account| self.listings.of(account, |slot| listed.push(slot)));
+        self.listings.of(accounts, |slot| listed.push(slot));
         listed.sort_unstable();
         listed.dedup();
         let takes = |slot: u32| self.takes(slot, lead.asked());
@@ -314,7 +321,9 @@ impl Territories {
     }
 
     fn children(&self, slot: u32) -> impl Iterator<Item = u32> {
-        self.children.range((slot, 0)..=(slot, NONE)).map(|(_, child)| *child)
+        let none = self.slots[slot as usize].children == 0;
+        let all = (!none).then(|| self.children.range((slot, 0)..=(slot, NONE)));
+        all.into_iter().flatten().map(|(_, child)| *child)
     }
 }
 
@@ -331,9 +340,12 @@ impl Territories {
             definition: None,
             parent: NONE,
             block: 0,
-            size: 0,
+            children: 0,
+            priority: 0,
             depth: 1,
             inherits: false,
+            is_without_rules: false,
+            takes_all: false,
         };
         let slot = match self.unused.pop() {
             Some(slot) => {
@@ -404,18 +416,21 @@ impl Territories {
             .any(|rule| keys::of_rule(&self.programs, rule).is_empty());
         let known = &mut self.slots[slot as usize];
         known.block = at;
-        known.size = block.len() as u32;
+        known.priority = (definition.priority as u32) ^ (1 << 31);
+        known.is_without_rules = definition.rules.is_empty();
+        known.takes_all = known.is_without_rules && definition.named_accounts.is_empty();
+        known.inherits = inherits || known.takes_all;
         known.definition = Some(definition);
-        known.inherits = inherits || known.takes_all();
     }
 
     fn forget(&mut self, slot: u32) {
         let known = &mut self.slots[slot as usize];
         let Some(definition) = known.definition.take() else { return };
-        let (block, size) = (known.block, known.size);
+        let block = known.block;
         known.inherits = false;
-        program::release(&self.programs, block, &mut self.dictionary);
-        self.programs.give(block, size as usize);
+        known.takes_all = false;
+        let size = program::release(&self.programs, block, &mut self.dictionary);
+        self.programs.give(block, size);
         for account in &definition.named_accounts {
             self.listings.remove(account, slot);
         }
@@ -431,13 +446,10 @@ impl Territories {
         let rank = known.rank();
         let mut rows: Vec<(Key, Row)> = Vec::new();
         let mut put = |keys: Vec<Key>, rule: u32| {
-            let check = match rule {
-                0 => Check::default(),
-                rule => Check::of(&self.programs, rule),
-            };
-            rows.extend(keys.into_iter().map(|key| (key, Row { rank, slot, rule, check })));
+            let row = Row { rank, slot, rule, ..Row::default() };
+            rows.extend(keys.into_iter().map(|key| (key, row)));
         };
-        if known.takes_all() {
+        if known.takes_all {
             put(self.inherited(known.parent, MAX_DEPTH), 0);
         }
         for rule in program::rules(&self.programs, known.block) {
@@ -446,9 +458,13 @@ impl Territories {
         }
         for (key, row) in rows {
             if add {
-                let slots = &self.slots;
+                let (slots, programs) = (&self.slots, &self.programs);
                 let id = |slot: u32| &slots[slot as usize].id;
-                self.shelves.add(&key, row, |other| id(other) <= id(slot));
+                let check = |key: &Key| match row.rule {
+                    0 => (Check::default(), false),
+                    rule => Check::of(programs, rule, key),
+                };
+                self.shelves.add(&key, row, check, |other| id(other) <= id(slot));
             } else {
                 self.shelves.remove(&key, row);
             }
@@ -458,7 +474,7 @@ impl Territories {
     /// The keys by which a lead that `slot` takes is found.
     fn inherited(&self, slot: u32, depth: u32) -> Vec<Key> {
         let Some(known) = self.slots.get(slot as usize) else { return vec![Key::default()] };
-        if known.takes_all() && depth > 0 {
+        if known.takes_all && depth > 0 {
             return self.inherited(known.parent, depth - 1);
         }
         if known.definition.is_none() {

@@ -3,18 +3,24 @@
 //! *Part*: a dimension, whole or by the first bytes of its text. *Shape*: the parts of a key. A rule is filed
 //! under all of its equalities together, and under the prefixes that a range of postal codes spans: the more
 //! parts, the fewer rules share a key. A lead has at most one key of a shape.
+//!
+//! A range of numbers of one length is filed under one or two numbers of fewer digits, as many as its width
+//! asks for, so that ranges of one width have one shape. A text that is no number lies between two of them,
+//! and is looked for under the lower one.
 
 use super::LeadField;
 use super::program::{self, Quick};
-use super::token::{Asked, SHORT, shorter};
+use super::token::{Asked, SHORT, byte, is_number, shorter};
 use super::words::Words;
 use crate::domain::lookup::mix;
 
-const MOST_PARTS: usize = 5;
+pub(super) const MOST_PARTS: usize = 5;
 /// Keys of one rule, beside as many as it lists values.
 const FEW_KEYS: usize = 16;
 /// A range that spans more values of its first differing byte than this is filed by what they share.
 const FEW_BYTES: usize = 2;
+/// First digits that a range spans, at most; it is not filed by more.
+const FEW_DIGITS: u64 = 3;
 
 /// Fields by how much they tell apart; custom fields lie before `State`.
 const BY_SELECTIVITY: [LeadField; 19] = [
@@ -40,8 +46,10 @@ const BY_SELECTIVITY: [LeadField; 19] = [
 ];
 const CUSTOM_BEFORE: usize = 8;
 
-/// Dimension and bytes (0 = the whole value).
+/// Dimension and form of the value: 0 = whole, 1 to 7 = so many of its first bytes, and with `DIGITS` the
+/// highest number of so many digits that is not above it as text.
 pub(super) type Part = (u8, u8);
+pub(super) const DIGITS: u8 = 0x80;
 
 /// The parts of a key, most selective first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,31 +66,56 @@ pub(super) struct Key {
 }
 
 impl Shape {
-    fn parts(&self) -> &[Part] {
+    pub(super) fn parts(&self) -> &[Part] {
         &self.parts[..usize::from(self.len)]
     }
 
-    /// The hash of the lead's key of this shape; `None` = it has none that a rule could be filed under.
-    pub(super) fn of(&self, asked: &Asked) -> Option<u64> {
-        let mut hash = 0;
-        for part in self.parts() {
-            let value = match *part {
-                (dimension, 0) => {
-                    let token = asked.token(dimension);
-                    (!token.is_missing() && !token.is_unknown()).then_some(token.0)?
-                }
-                (dimension, bytes) => shorter(asked.head(dimension), u64::from(bytes))?,
-            };
-            hash = step(hash, *part, value);
-        }
-        Some(hash)
+    /// The least selective part, if it is one that few values of occur in all rules, and not the only one.
+    pub(super) fn common_part(&self) -> Option<Part> {
+        let last = self.parts().get(1..)?.last()?;
+        (selectivity(last.0) > CUSTOM_BEFORE).then_some(*last)
     }
 }
 
+/// The lead's value of a part; `None` = no rule with such a part takes it.
+pub(super) fn value_of_lead((dimension, form): Part, asked: &Asked) -> Option<u64> {
+    let token = asked.token(dimension);
+    match form {
+        0 => (!token.is_missing() && !token.is_unknown()).then_some(token.0),
+        form if form & DIGITS != 0 => digits_below(asked.head(dimension), u64::from(form ^ DIGITS)),
+        bytes => shorter(asked.head(dimension), u64::from(bytes)),
+    }
+}
+
+/// The share of one part in the hash of a key.
+pub(super) fn hash_of((dimension, form): Part, value: u64) -> u64 {
+    mix(u64::from(dimension) << 8 | u64::from(form), value)
+}
+
 impl Key {
+    /// The shares of its parts, one over the other.
     pub(super) fn hash(&self) -> u64 {
-        let parts = self.shape.parts().iter().zip(self.values);
-        parts.fold(0, |hash, (part, value)| step(hash, *part, value))
+        self.shape.parts().iter().fold(0, |hash, part| hash ^ self.share(*part))
+    }
+
+    pub(super) fn share(&self, part: Part) -> u64 {
+        hash_of(part, self.value(part).unwrap_or_default())
+    }
+
+    pub(super) fn values(&self) -> &[u64] {
+        &self.values[..usize::from(self.shape.len)]
+    }
+
+    pub(super) fn value(&self, part: Part) -> Option<u64> {
+        let at = self.shape.parts().iter().position(|known| *known == part)?;
+        Some(self.values[at])
+    }
+
+    /// How many first digits of the dimension it goes by, and which.
+    pub(super) fn digits(&self, dimension: u8) -> Option<(u64, u64)> {
+        let is_digits = |part: &&Part| part.0 == dimension && part.1 & DIGITS != 0;
+        let part = self.shape.parts().iter().find(is_digits)?;
+        Some((u64::from(part.1 ^ DIGITS), self.value(*part)?))
     }
 
     /// Without its least selective part; `None` = nothing is left to leave out.
@@ -100,10 +133,6 @@ impl Key {
         self.shape.len += 1;
         self
     }
-}
-
-fn step(hash: u64, (dimension, bytes): Part, value: u64) -> u64 {
-    mix(hash ^ u64::from(dimension) << 8 ^ u64::from(bytes), value)
 }
 
 /// The keys of a rule: a lead that meets the rule has one of them. Empty = it has no equality to go by.
@@ -156,7 +185,10 @@ fn selectivity(dimension: u8) -> usize {
 /// The prefixes that texts from `low` to `high` begin with.
 fn spanned(dimension: u8, low: u64, high: u64) -> Vec<(Part, u64)> {
     let length = low >> 56;
-    let byte = |head: u64, at: u64| (head >> (8 * (SHORT as u64 - 1 - at))) as u8;
+    if is_number(low) && is_number(high) {
+        return spanned_digits(dimension, length, (value(low), value(high)));
+    }
+    let byte = |head: u64, at: u64| byte(head, at) as u8;
     let shared = (0..length).take_while(|at| byte(low, *at) == byte(high, *at)).count() as u64;
     let of =
         |head: u64, bytes: u64| shorter(head, bytes).map(|value| ((dimension, bytes as u8), value));
@@ -173,4 +205,89 @@ fn spanned(dimension: u8, low: u64, high: u64) -> Vec<(Part, u64)> {
     let clear = !(0xff << (8 * (SHORT as u64 - 1 - shared)));
     let with = |byte: u8| low & clear | u64::from(byte) << (8 * (SHORT as u64 - 1 - shared));
     (first..=last).filter_map(|byte| of(with(byte), shared + 1)).collect()
+}
+
+fn spanned_digits(dimension: u8, length: u64, (low, high): (u64, u64)) -> Vec<(Part, u64)> {
+    let block = |digits: u64| 10_u64.pow((length - digits) as u32);
+    let fits = |digits: &u64| high.saturating_sub(low) < block(*digits);
+    let digits = (1..=length).rev().find(fits).unwrap_or(1);
+    let (first, last) = (low / block(digits), high / block(digits));
+    if low > high || last - first >= FEW_DIGITS {
+        return Vec::new();
+    }
+    let part = (dimension, DIGITS | digits as u8);
+    (first..=last).map(|number| (part, written(number, digits))).collect()
+}
+
+/// The number that a head of digits spells.
+fn value(head: u64) -> u64 {
+    let length = head >> 56;
+    (0..length).fold(0, |value, at| 10 * value + (byte(head, at) - u64::from(b'0')))
+}
+
+/// A number of so many digits, as a head.
+fn written(mut number: u64, digits: u64) -> u64 {
+    let mut head = digits << 56;
+    for at in (0..digits).rev() {
+        head |= (u64::from(b'0') + number % 10) << (8 * (SHORT as u64 - 1 - at));
+        number /= 10;
+    }
+    head
+}
+
+/// The highest text of so many digits that is not above the first bytes of a head, as a head. It rises with
+/// them: a text between two numbers of one length has it between their first digits.
+fn digits_below(head: u64, digits: u64) -> Option<u64> {
+    let own = shorter(head, digits)?;
+    if is_number(own) {
+        return Some(own);
+    }
+    let is_digit = |at: &u64| (b'0'.into()..=b'9'.into()).contains(&byte(own, *at));
+    let odd = (0..digits).find(|at| !is_digit(at))?;
+    let before = if odd == 0 { 0 } else { value(shorter(own, odd)?) };
+    let block = 10_u64.pow((digits - odd) as u32);
+    let above = (before * block).checked_add(match byte(own, odd) > b'9'.into() {
+        true => block,
+        false => 0,
+    })?;
+    Some(written(above.checked_sub(1)?, digits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::token::head;
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// By the plain meaning, over all numbers of so many digits.
+        #[test]
+        fn the_number_below_is_the_highest_that_is_not_above(text in "[0-9 a-]{1,3}|0[0-9é][-0]") {
+            let below = |digits: usize| {
+                let prefix = text.as_bytes().get(..digits)?;
+                let mut all = (0..10_u32.pow(digits as u32)).map(|number| format!("{number:0digits$}"));
+                all.rfind(|number| number.as_bytes() <= prefix)
+            };
+            for digits in 1..=3 {
+                let expected = below(digits).map(|number| head(number.as_bytes()));
+                prop_assert_eq!(digits_below(head(text.as_bytes()), digits as u64), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_range_is_filed_by_as_many_digits_as_its_width_asks_for() {
+        let keys = |low: &str, high: &str| {
+            let ways = spanned(3, head(low.as_bytes()), head(high.as_bytes()));
+            let text = |head: u64| format!("{:01$}", value(head), (head >> 56) as usize);
+            ways.into_iter().map(|(_, head)| text(head)).collect::<Vec<_>>()
+        };
+        assert_eq!(keys("00022", "00043"), ["000"]);
+        assert_eq!(keys("00990", "01011"), ["009", "010"]);
+        assert_eq!(keys("01067", "01067"), ["01067"]);
+        assert_eq!(keys("00000", "29999"), ["0", "1", "2"]);
+        assert!(keys("00000", "39999").is_empty());
+        assert!(keys("2", "1").is_empty());
+        assert_eq!(keys("9", "9"), ["9"]);
+    }
 }

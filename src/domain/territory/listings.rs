@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::domain::ids::AccountId;
-use crate::domain::lookup::{Lookup, fold};
+use crate::domain::lookup::{Lookup, Place, fold};
 
 const NONE: u32 = u32::MAX;
+/// Accounts that are looked for at once.
+const AT_ONCE: usize = 4;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Listings {
@@ -24,13 +26,23 @@ struct Listing {
 }
 
 impl Listings {
-    /// The territories that name it; one that names it twice comes twice.
-    pub(super) fn of(&self, account: &AccountId, mut found: impl FnMut(u32)) {
-        let Some(at) = self.find(account) else { return };
-        let entry = &self.entries[at as usize];
-        found(entry.slot);
-        if entry.has_more {
-            self.more.get(&at).into_iter().flatten().for_each(|slot| found(*slot));
+    /// The territories that name one of them; one that names it twice comes twice.
+    pub(super) fn of(&self, accounts: &[AccountId], mut found: impl FnMut(u32)) {
+        for some in accounts.chunks(AT_ONCE) {
+            // All are reached for before any is looked at: the waits for memory overlap.
+            let mut places = [Place::default(); AT_ONCE];
+            for (place, account) in places.iter_mut().zip(some) {
+                *place = self.lookup.reach(fold(account.as_str().as_bytes()));
+            }
+            for (place, account) in places.into_iter().zip(some) {
+                let is = |at: u32| self.entries[at as usize].account == *account;
+                let Some(at) = self.lookup.find_from(place, is) else { continue };
+                let entry = &self.entries[at as usize];
+                found(entry.slot);
+                if entry.has_more {
+                    self.more.get(&at).into_iter().flatten().for_each(|slot| found(*slot));
+                }
+            }
         }
     }
 

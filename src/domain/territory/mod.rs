@@ -11,6 +11,7 @@
 //! priority, then the lowest id.
 
 mod check;
+mod guide;
 mod index;
 mod keys;
 mod listings;

@@ -12,7 +12,7 @@ use crate::domain::lead_fields::LeadFields;
 use crate::domain::text::normalise;
 
 /// Texts that are short, long, equal but for case, prefixes of each other, with odd characters, blank.
-const TEXTS: [&str; 20] = [
+const TEXTS: [&str; 27] = [
     "DE",
     " de ",
     "fr",
@@ -21,6 +21,12 @@ const TEXTS: [&str; 20] = [
     "01068",
     "01099",
     "02000",
+    "01990",
+    "02011",
+    "0a099",
+    "01-67",
+    "019",
+    "7",
     "0",
     "12345678",
     "12345679",
@@ -33,6 +39,7 @@ const TEXTS: [&str; 20] = [
     "ß",
     "manufacturing",
     "5.5",
+    "00",
 ];
 const FIELDS: [LeadField; 9] = [
     LeadField::Country,
@@ -51,7 +58,7 @@ const ACCOUNTS: [&str; 5] = ["acme", "globex", "initech", "umbrella-holding-0000
 
 /// Often one of the first few, so that rules meet leads.
 fn text() -> impl Strategy<Value = String> {
-    let any = prop_oneof![select(&TEXTS[..3]), select(&TEXTS[4..8]), select(&TEXTS[..])];
+    let any = prop_oneof![select(&TEXTS[..3]), select(&TEXTS[4..14]), select(&TEXTS[..])];
     any.prop_map(str::to_owned)
 }
 

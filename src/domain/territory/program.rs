@@ -148,9 +148,11 @@ fn texts(
     Some(words)
 }
 
-/// What a block used of the dictionary is let go.
-pub(super) fn release(words: &Words, block: u32, dictionary: &mut Dictionary) {
+/// What a block used of the dictionary is let go; how many words it has.
+pub(super) fn release(words: &Words, block: u32, dictionary: &mut Dictionary) -> usize {
+    let mut size = 1;
     for rule in rules(words, block) {
+        size += 1 + number(words.word(rule));
         for (word, values) in conditions(words, rule) {
             match op(word) {
                 NUMBER | PLAIN | PLAIN_RULE => continue,
@@ -160,6 +162,7 @@ pub(super) fn release(words: &Words, block: u32, dictionary: &mut Dictionary) {
             dictionary.drop_dimension(dimension(word));
         }
     }
+    size
 }
 
 /// Where each rule of a block begins.

@@ -4,6 +4,7 @@
 //! dictionary gave it, if a rule names it, else it is unlike all that rules name. *Head*: the first seven
 //! bytes, for prefixes and ranges. *Dimension*: a field, or a custom field, that compiled rules look at.
 
+use super::check::Levels;
 use super::matching::{LeadView, single_text};
 use super::{Field, LeadField};
 use crate::domain::lookup::{Lookup, fold};
@@ -70,6 +71,18 @@ pub(super) fn head(bytes: &[u8]) -> u64 {
 pub(super) fn shorter(head: u64, length: u64) -> Option<u64> {
     let mask = !(u64::MAX >> (8 * length)) >> 8;
     (head >> LENGTH >= length).then_some(length << LENGTH | head & mask)
+}
+
+/// The byte of a head at a place.
+pub(super) fn byte(head: u64, at: u64) -> u64 {
+    head >> (8 * (SHORT as u64 - 1 - at)) & 0xff
+}
+
+/// Whether a head is all digits.
+pub(super) fn is_number(head: u64) -> bool {
+    let length = head >> LENGTH;
+    (1..=SHORT as u64).contains(&length)
+        && (0..length).all(|at| byte(head, at).wrapping_sub(b'0'.into()) < 10)
 }
 
 /// The long texts that rules name, and the dimensions that rules look at.
@@ -208,13 +221,18 @@ fn is_list(field: LeadField) -> bool {
 pub(super) struct Asked<'a, 'f> {
     pub(super) view: &'a LeadView<'f>,
     tokens: [Token; DIMENSIONS],
+    /// The dimensions whose value is a short number.
+    numbers: u64,
+    levels: Levels,
+    /// Of long values; a short one is its own head.
     heads: [u64; DIMENSIONS],
 }
 
 impl<'a, 'f> Asked<'a, 'f> {
     pub(super) fn new(dictionary: &Dictionary, view: &'a LeadView<'f>) -> Asked<'a, 'f> {
         let tokens = [Token::default(); DIMENSIONS];
-        let mut asked = Asked { view, tokens, heads: [0; DIMENSIONS] };
+        let levels = Levels::of(view);
+        let mut asked = Asked { view, tokens, heads: [0; DIMENSIONS], numbers: 0, levels };
         for dimension in &dictionary.used {
             let at = usize::from(*dimension);
             let read = match LeadField::ALL.get(at) {
@@ -230,6 +248,7 @@ impl<'a, 'f> Asked<'a, 'f> {
             if let Some((token, head)) = read {
                 asked.tokens[at] = token;
                 asked.heads[at] = head;
+                asked.numbers |= u64::from(token.is_plain() && is_number(head)) << at;
             }
         }
         asked
@@ -240,6 +259,19 @@ impl<'a, 'f> Asked<'a, 'f> {
     }
 
     pub(super) fn head(&self, dimension: u8) -> u64 {
-        self.heads[usize::from(dimension)]
+        match self.token(dimension).0 {
+            short if short < UNKNOWN => short,
+            _ => self.heads[usize::from(dimension)],
+        }
+    }
+
+    /// Whether the value is a short text of digits alone.
+    pub(super) fn is_number(&self, dimension: u8) -> bool {
+        self.numbers >> dimension & 1 == 1
+    }
+
+    /// The level of a number; 0 = of none.
+    pub(super) fn level(&self, field: u64) -> u32 {
+        self.levels.0[field as usize]
     }
 }

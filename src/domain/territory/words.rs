@@ -15,6 +15,10 @@ impl Words {
             return at;
         }
         let at = self.words.len();
+        if at + rounded(size) > self.words.capacity() {
+            // An eighth more, not twice as much: the array is large, and grows seldom.
+            self.words.reserve_exact(rounded(size) + at / 8);
+        }
         self.words.resize(at + rounded(size), 0);
         at as u32
     }
@@ -41,18 +45,43 @@ impl Words {
     }
 }
 
-/// How many words a block of this size really has.
+/// How many words a block of this size really has: a quarter more than asked for, at most.
 pub(super) fn rounded(size: usize) -> usize {
-    if size <= 16 { size.max(2).next_multiple_of(2) } else { size.next_power_of_two() }
+    size_of(class(size))
 }
 
-/// The size class of a block, below 64.
+/// The size class of a block: even sizes up to 16, then four to a doubling.
 pub(super) fn class(size: usize) -> usize {
-    let rounded = rounded(size);
-    if rounded <= 16 { rounded / 2 } else { 4 + rounded.trailing_zeros() as usize }
+    if size <= 16 {
+        return size.div_ceil(2).max(1);
+    }
+    let doublings = (size - 1).ilog2() as usize;
+    let step = 1 << (doublings - 2);
+    8 + 4 * (doublings - 4) + (size - (1 << doublings)).div_ceil(step)
 }
 
 /// How many words a block of a class has.
 pub(super) fn size_of(class: usize) -> usize {
-    if class <= 8 { 2 * class } else { 1 << (class - 4) }
+    if class <= 8 {
+        return 2 * class;
+    }
+    let (doublings, steps) = (4 + (class - 9) / 4, 1 + (class - 9) % 4);
+    (1 << doublings) + (steps << (doublings - 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_is_the_smallest_that_holds_the_size() {
+        for size in 1..5_000 {
+            let class = class(size);
+            assert!(
+                size_of(class) >= size && rounded(size) <= (size + size / 4).max(size + 1),
+                "{size}"
+            );
+            assert!(class == 1 || size_of(class - 1) < size, "{size}");
+        }
+    }
 }
