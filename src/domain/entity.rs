@@ -409,7 +409,7 @@ impl SweepKind {
 }
 
 /// A territory that changed, while the leads it concerns have not all been looked at.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TerritoryMove {
     /// None = so many changed that all are taken to have.
     pub territory_id: Option<TerritoryId>,
@@ -419,7 +419,7 @@ pub struct TerritoryMove {
 }
 
 /// A walk over leads that is taken in slices, so that no input does unbounded work. A later reason for
-/// the same walk joins it.
+/// the same walk joins it. Every lead that comes in asks for it, so a copy shares the lists.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SweepEntity {
     pub kind: SweepKind,
@@ -428,10 +428,10 @@ pub struct SweepEntity {
     /// The last lead looked at (by age and id for `Waiting`, by id else).
     pub cursor: Option<(Timestamp, LeadId)>,
     /// `Territories`: which territories changed, by id, and which open leads follow each.
-    pub changes: Vec<TerritoryMove>,
+    pub changes: Arc<Vec<TerritoryMove>>,
     /// Another reason came while it ran: once more from the start.
     pub again: bool,
     pub next_at: Timestamp,
     /// Only leads of these reps; empty = all.
-    pub reps: Vec<RepId>,
+    pub reps: Arc<Vec<RepId>>,
 }

@@ -3,6 +3,8 @@
 //! A reason to walk starts a sweep or joins the one that runs. The first slice is taken at once; what is
 //! left waits for the sweep's timer. Re-routes draw on a bucket of tokens and wait when it is empty.
 
+use std::sync::Arc;
+
 use super::assign;
 use super::availability;
 use super::draft::{Draft, SweepId};
@@ -62,14 +64,15 @@ pub(super) fn start(draft: &mut Draft<'_>, reason: Reason) {
             running.again = true;
             running.cause = reason.cause;
             for change in reason.changes {
-                join(&mut running.changes, change);
+                join(Arc::make_mut(&mut running.changes), change);
             }
             if running.reps.is_empty() || reason.reps.is_empty() {
-                running.reps.clear();
+                running.reps = Arc::default();
             } else {
-                running.reps.extend(reason.reps.clone());
-                running.reps.sort();
-                running.reps.dedup();
+                let reps = Arc::make_mut(&mut running.reps);
+                reps.extend(reason.reps);
+                reps.sort();
+                reps.dedup();
             }
             running
         }
@@ -77,10 +80,10 @@ pub(super) fn start(draft: &mut Draft<'_>, reason: Reason) {
             kind: reason.kind,
             cause: reason.cause,
             cursor: None,
-            changes: reason.changes,
+            changes: Arc::new(reason.changes),
             again: false,
             next_at: draft.now(),
-            reps: reason.reps,
+            reps: Arc::new(reason.reps),
         },
     };
     if sweep.next_at <= draft.now() && !reason.deferred {

@@ -75,10 +75,10 @@ fn sweep() -> SweepEntity {
         kind: SweepKind::Departures,
         cause: crate::domain::published::Cause::TerritoryChanged,
         cursor: Some((at(9), LeadId::new("lead"))),
-        changes: vec![moved],
+        changes: Arc::new(vec![moved]),
         again: true,
         next_at: at(10),
-        reps: vec![RepId::new("ann")],
+        reps: Arc::new(vec![RepId::new("ann")]),
     }
 }
 
