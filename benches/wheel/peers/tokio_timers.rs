@@ -64,7 +64,12 @@ pub(crate) struct Delay {
 
 impl Peer for Delay {
     fn new(now: i64) -> Delay {
-        Delay { queue: DelayQueue::new(), keys: Vec::new(), clock: Clock::new(now) }
+        let clock = Clock::new(now);
+        // It begins at the instant that the clock stands at, not at the real one.
+        let inside = clock.runtime.enter();
+        let queue = DelayQueue::new();
+        drop(inside);
+        Delay { queue, keys: Vec::new(), clock }
     }
 
     fn arm(&mut self, number: u32, deadline: i64) {
