@@ -5,8 +5,6 @@
 //! slot. Whoever finds a slot looks at the account itself, so a collision costs a look and changes nothing.
 //! Nothing that is answered depends on slots or on the order in which accounts came.
 
-use std::collections::BTreeMap;
-
 use super::domain::host;
 use super::name::{normalise_company, sorted, squashed};
 use super::postings::Postings;
@@ -33,8 +31,8 @@ pub(in crate::domain) struct Accounts {
     by_id: Lookup,
     len: usize,
     listings: Postings,
-    /// How many accounts have a word in their name.
-    words: BTreeMap<u32, u32>,
+    /// How many accounts have a word in their name: that number under the word's key.
+    words: Lookup,
     named: u32,
 }
 
@@ -187,6 +185,11 @@ impl Accounts {
     }
 }
 
+/// A key as a lookup wants it; all its bits are compared.
+fn place(Key(key): Key) -> u64 {
+    u64::from(key) << 32
+}
+
 fn account_of(entity: &Entity) -> Option<&Account> {
     match entity {
         Entity::Account(account) => Some(account),
@@ -200,7 +203,9 @@ impl Accounts {
     fn list(&mut self, slot: u32, add: bool) {
         let Some(view) = self.at(slot).and_then(account_of).and_then(Account::view) else { return };
         let name = normalise_company(view.name);
-        for key in keys(&view, &name) {
+        let keys = keys(&view, &name);
+        self.listings.reach(keys.iter().map(|key| key.0));
+        for key in keys {
             match add {
                 true => self.listings.insert(key.0, slot),
                 false => self.listings.remove(key.0, slot),
@@ -217,19 +222,18 @@ impl Accounts {
         let words: Vec<&str> = name.split(' ').collect();
         let repeated = |(at, word): &(usize, &&str)| words[..*at].contains(word);
         for (_, word) in words.iter().enumerate().filter(|one| !repeated(one)) {
-            let Key(word) = Key::of("word", word);
-            let count = self.words.entry(word).or_default();
-            *count = if add { *count + 1 } else { count.saturating_sub(1) };
-            if *count == 0 {
-                self.words.remove(&word);
+            let word = place(Key::of("word", word));
+            let count = self.words.remove(word, |_| true).unwrap_or(0);
+            let count = if add { count + 1 } else { count.saturating_sub(1) };
+            if count > 0 {
+                self.words.insert(word, count);
             }
         }
     }
 
     /// How much a word of a name says.
     pub(super) fn rarity(&self, word: &str) -> f64 {
-        let Key(key) = Key::of("word", word);
-        let count = self.words.get(&key).copied().unwrap_or(0);
+        let count = self.words.find(place(Key::of("word", word)), |_| true).unwrap_or(0);
         libm::log(1.0 + f64::from(self.named) / (f64::from(count) + 1.0))
     }
 

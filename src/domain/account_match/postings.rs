@@ -5,10 +5,14 @@
 //! by its next bit (extendible hashing), so that no insertion moves more than one run; one that no bit cuts,
 //! because its listings are of one key, grows.
 
+use std::hint::black_box;
+
 /// Listings of a run before it is cut.
 const MOST: usize = 256;
 /// A run grows by so many at a time, a long one by an eighth.
 const STEP: usize = 32;
+/// Keys are hashes, so a listing lies about where its key says, in nearly every run within so many places.
+const NEAR: usize = 8;
 /// Bits of a key that tell runs apart, at most.
 const MAX_BITS: u32 = 24;
 
@@ -43,7 +47,7 @@ impl Postings {
         loop {
             let at = self.run_of(key);
             let run = &mut self.runs[at];
-            let Err(place) = run.listings.binary_search(&listing) else { return };
+            let Err(place) = run.place(listing) else { return };
             if run.listings.len() >= MOST && run.can_be_cut() {
                 self.cut(at);
                 continue;
@@ -57,8 +61,9 @@ impl Postings {
 
     pub(super) fn remove(&mut self, key: u32, slot: u32) {
         let at = self.run_of(key);
+        let place = self.runs[at].place(listing(key, slot));
         let listings = &mut self.runs[at].listings;
-        if let Ok(place) = listings.binary_search(&listing(key, slot)) {
+        if let Ok(place) = place {
             listings.remove(place);
             if 2 * (listings.len() + STEP) < listings.capacity() {
                 listings.shrink_to(listings.len() + STEP);
@@ -68,10 +73,18 @@ impl Postings {
 
     /// The slots under a key, in their order.
     pub(super) fn of(&self, key: u32) -> impl Iterator<Item = u32> {
-        let listings = &self.runs[self.run_of(key)].listings;
-        let first = listings.partition_point(|one| *one < listing(key, 0));
-        let own = listings[first..].iter().take_while(move |one| (**one >> 32) as u32 == key);
+        let run = &self.runs[self.run_of(key)];
+        let first = run.place(listing(key, 0)).unwrap_or_else(|first| first);
+        let own = run.listings[first..].iter().take_while(move |one| (**one >> 32) as u32 == key);
         own.map(|one| *one as u32)
+    }
+
+    /// Reads where listings of these keys belong, before any is put there: the memory is waited for once.
+    pub(super) fn reach(&self, keys: impl Iterator<Item = u32>) {
+        for key in keys {
+            let run = &self.runs[self.run_of(key)];
+            black_box(run.listings.get(run.guess(listing(key, 0))));
+        }
     }
 
     fn run_of(&self, key: u32) -> usize {
@@ -100,6 +113,29 @@ impl Postings {
 }
 
 impl Run {
+    /// Where a listing should lie, if the keys are spread evenly.
+    fn guess(&self, listing: u64) -> usize {
+        let share = listing << self.bits >> 32;
+        ((share * self.listings.len() as u64) >> 32) as usize
+    }
+
+    /// Where the listing is, or else where it belongs: looked for about the guess, ever farther from it.
+    fn place(&self, listing: u64) -> Result<usize, usize> {
+        let (all, guess) = (&self.listings[..], self.guess(listing));
+        let (mut low, mut high) = (guess.saturating_sub(NEAR), (guess + NEAR).min(all.len()));
+        let mut step = NEAR;
+        while low > 0 && all[low] > listing {
+            (low, high) = (low.saturating_sub(step), low);
+            step *= 2;
+        }
+        while high < all.len() && all[high] <= listing {
+            (low, high) = (high, (high + step).min(all.len()));
+            step *= 2;
+        }
+        let found = all[low..high].binary_search(&listing);
+        found.map(|at| low + at).map_err(|at| low + at)
+    }
+
     fn can_be_cut(&self) -> bool {
         let is_upper = |one: Option<&u64>| one.is_some_and(|one| is_upper(*one, self.bits));
         let (first, last) = (self.listings.first(), self.listings.last());
