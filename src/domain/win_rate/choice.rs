@@ -16,7 +16,9 @@ pub struct Rival {
 /// The price of being given twice the fair share, in P(win): where reps are known to differ, and what is
 /// added where they are not.
 const LOAD_PRICE: f64 = 0.002;
-const DOUBT_PRICE: f64 = 0.015;
+const DOUBT_PRICE: f64 = 0.03;
+/// The excess that costs the full price. Beyond, a rep who is known to be better costs no more for it.
+const EXCESS_MAX: f64 = 1.0;
 /// Leads that an excess is measured against at least.
 const LOAD_FLOOR: f64 = 4.0;
 /// The price of a cap that is full before its time. So a place is kept for the leads that are worth more
@@ -36,7 +38,8 @@ pub fn scores(rivals: &[Rival], evidence: &Evidence) -> Vec<f64> {
 
 fn score(rival: &Rival, price: f64) -> f64 {
     let excess = (rival.given - rival.fair) / (rival.fair.max(0.0) + LOAD_FLOOR);
-    let score =
-        rival.estimate.mean - price * excess.clamp(-1.0, 10.0) - CAP_PRICE * rival.ahead.max(0.0);
+    let score = rival.estimate.mean
+        - price * excess.clamp(-1.0, EXCESS_MAX)
+        - CAP_PRICE * rival.ahead.max(0.0);
     if score.is_finite() { score } else { -1.0 }
 }

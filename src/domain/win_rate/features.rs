@@ -14,6 +14,7 @@ pub(super) const GROUPS_MAX: usize = 16;
 pub(super) const ALL: u32 = 0;
 pub(super) const GROUP_ALL: usize = 0;
 pub(super) const GROUP_TENURE: usize = 1;
+/// Ages are counted, not estimated as effects; their numbers name them in what was learned from a deal.
 pub(super) const GROUP_AGE: usize = 2;
 
 /// Upper bounds in days; the last bucket is open, the one after it is for "not known".

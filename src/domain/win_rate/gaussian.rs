@@ -24,6 +24,23 @@ fn add<const N: usize>(out: &mut [f64; N], factor: &[f64; N], value: &[f64; N]) 
     }
 }
 
+/// Σ values · factors, in four sums side by side: one would wait for itself.
+fn dot<const N: usize>(values: &[[f64; N]], factors: &[[f64; N]]) -> [f64; N] {
+    let mut sums = [[0.0; N]; 4];
+    let (fours, rest) = values.as_chunks::<4>();
+    let (factor_fours, factor_rest) = factors[..values.len()].as_chunks::<4>();
+    for (values, factors) in fours.iter().zip(factor_fours) {
+        for (sum, (value, factor)) in sums.iter_mut().zip(values.iter().zip(factors)) {
+            add(sum, factor, value);
+        }
+    }
+    for (value, factor) in rest.iter().zip(factor_rest) {
+        add(&mut sums[0], factor, value);
+    }
+    let [a, b, c, d] = sums;
+    std::array::from_fn(|version| (a[version] + b[version]) + (c[version] + d[version]))
+}
+
 impl<const N: usize> Gaussian<N> {
     pub(super) fn len(&self) -> usize {
         self.mean.len()
@@ -47,14 +64,66 @@ impl<const N: usize> Gaussian<N> {
     /// Adds `factor` times the column `j` of the covariance to `out`.
     pub(super) fn add_column(&self, j: usize, factor: f64, out: &mut [[f64; N]]) {
         let (start, factor) = (row(j), [factor; N]);
-        for (sum, value) in out.iter_mut().zip(&self.cov[start..start + j]) {
+        let (before, rest) = out.split_at_mut(j);
+        for (sum, value) in before.iter_mut().zip(&self.cov[start..start + j]) {
             add(sum, &factor, value);
         }
         let mut at = start + j;
-        for (i, sum) in out.iter_mut().enumerate().take(self.len()).skip(j) {
+        for (i, sum) in (j..self.len()).zip(rest) {
             add(sum, &factor, &self.cov[at]);
             at += i + 1;
         }
+    }
+
+    /// Covariances of every effect with a combination of them.
+    pub(super) fn column(&self, factors: &[[f64; N]]) -> Vec<[f64; N]> {
+        let mut column = vec![[0.0; N]; self.len()];
+        for (i, own) in factors.iter().enumerate() {
+            let values = &self.cov[row(i)..=row(i) + i];
+            column[i] = dot(values, factors);
+            if own.iter().any(|factor| *factor != 0.0) {
+                for (sum, value) in column[..i].iter_mut().zip(values) {
+                    add(sum, own, value);
+                }
+            }
+        }
+        column
+    }
+
+    /// Variance of a combination of the effects.
+    pub(super) fn variance_of(&self, factors: &[[f64; N]]) -> [f64; N] {
+        // Σ over i of f_i (2 Σ over j < i of C_ij f_j + C_ii f_i), the inner sums of all i side by side.
+        let mut below = vec![[0.0; N]; self.len()];
+        let mut sum = [0.0; N];
+        for (i, own) in factors.iter().enumerate() {
+            if own.iter().all(|factor| *factor == 0.0) {
+                continue;
+            }
+            let start = row(i);
+            for (sum, value) in below[..i].iter_mut().zip(&self.cov[start..start + i]) {
+                add(sum, own, value);
+            }
+            let square = std::array::from_fn(|version| own[version] * own[version]);
+            add(&mut sum, &square, &self.cov[start + i]);
+        }
+        let twice = dot(&below, factors);
+        std::array::from_fn(|version| sum[version] + 2.0 * twice[version])
+    }
+
+    /// Σ over the effects i, weighted, of their covariances with the effects `of`, which ascend.
+    pub(super) fn weighted(&self, weights: &[f64], of: &[usize]) -> [f64; N] {
+        let mut sum = [0.0; N];
+        let mut start = 0;
+        for (i, weight) in weights.iter().enumerate() {
+            let mut own = [0.0; N];
+            for j in of {
+                let at = if *j <= i { start + j } else { row(*j) + i };
+                own.iter_mut().zip(&self.cov[at]).for_each(|(own, value)| *own += value);
+            }
+            add(&mut sum, &[*weight; N], &own);
+            start += i + 1;
+        }
+        sum
     }
 
     /// Conditions on a normal observation of a linear combination whose covariance with the effects

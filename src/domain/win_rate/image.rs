@@ -19,8 +19,8 @@ use crate::domain::time::Timestamp;
 
 /// What the first number of each part says: the kind of block, and the version of its layout.
 const EMPTY: f64 = 0.0;
-const SHARED: f64 = 102.0;
-const REP: f64 = 202.0;
+const SHARED: f64 = 103.0;
+const REP: f64 = 203.0;
 
 /// Texts and numbers, in an order that only this module knows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -102,6 +102,7 @@ fn rep_head(rep: &RepBlock) -> Part {
     let mut numbers = vec![REP, rep.deals as f64];
     numbers.extend(rep.fit.strength);
     numbers.extend(rep.fit.power);
+    numbers.extend([rep.fit.shift, rep.fit.reps]);
     numbers.push(rep.pending.len() as f64);
     for update in &rep.pending {
         let RepUpdate { features, at, precision, response } = update;
@@ -116,12 +117,13 @@ fn rep_head(rep: &RepBlock) -> Part {
 fn shared_head(shared: &SharedBlock) -> Part {
     let head = &shared.head;
     let mut numbers = vec![SHARED, head.deals as f64, head.fresh as f64];
-    numbers.extend([head.first_at.0 as f64, head.last_at.0 as f64, head.factor, head.level]);
+    numbers.extend([head.first_at.0 as f64, head.last_at.0 as f64, head.factor]);
     numbers.extend(head.variances);
     numbers.extend(head.fit.strength);
     numbers.extend(head.fit.power);
+    numbers.extend([head.fit.shift, head.fit.reps]);
     numbers.extend(head.record);
-    numbers.extend(head.ages);
+    numbers.extend(head.ages.as_flattened());
     numbers.push(shared.pending.len() as f64);
     for update in &shared.pending {
         let SharedUpdate { at, dimension, design, precision, response } = update;
@@ -149,7 +151,7 @@ fn restore_rep(image: &Image, mut head: Reader) -> Option<RepBlock> {
     let belief = base.gaussian(slots.len())?;
     let rep = Rep::known(slots, variances, centre, at, belief);
     let deals = head.number()? as u64;
-    let fit = Fit { strength: head.array()?, power: head.array()? };
+    let fit = head.fit()?;
     let mut pending = Vec::new();
     for _ in 0..head.count(PENDING_MAX)? {
         let at = head.time()?;
@@ -178,11 +180,10 @@ fn restore_shared(image: &Image, mut head: Reader) -> Option<SharedBlock> {
         first_at: head.time()?,
         last_at: head.time()?,
         factor: head.number()?,
-        level: head.number()?,
         variances: head.array()?,
-        fit: Fit { strength: head.array()?, power: head.array()? },
+        fit: head.fit()?,
         record: head.array::<MODELS>()?,
-        ages: head.array::<AGE_BUCKETS>()?,
+        ages: [head.array::<AGE_BUCKETS>()?, head.array()?],
     };
     let mut pending = Vec::new();
     for _ in 0..head.count(PENDING_MAX)? {
@@ -230,6 +231,11 @@ impl Reader<'_> {
         let (first, rest) = self.rest.split_first_chunk::<N>()?;
         self.rest = rest;
         Some(*first)
+    }
+
+    fn fit(&mut self) -> Option<Fit> {
+        let (strength, power) = (self.array()?, self.array()?);
+        Some(Fit { strength, power, shift: self.number()?, reps: self.number()? })
     }
 
     fn list(&mut self, length: usize) -> Option<Vec<f64>> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::features::{AGE_FIRST, ALL, age_bucket, tenure_feature};
+use super::features::{AGE_FIRST, ALL, FEATURES_MAX, GROUP_ALL, age_bucket, tenure_feature};
 use super::logistic;
 use super::rep::{PACE_COUNT, RepBlock, RepUpdate, View};
 use super::segment::Segment;
@@ -47,11 +47,13 @@ fn take_in(shared: &mut SharedBlock, rep: &mut RepBlock, deal: &Deal) -> Observa
     let at = deal.closed_at;
     let levels = register(shared, deal.segment);
     let age = age_bucket(deal.age);
-    let common = [tenure_feature(deal.tenure), AGE_FIRST + age as u32];
+    let late = shared.late(age);
+    let common = [tenure_feature(deal.tenure)];
     let dimension = shared.features.len();
     Arc::make_mut(&mut shared.now).prepare(&shared.features, dimension, at);
     rep.follow(&shared.head.variances, &shared.now.belief.mean);
     Arc::make_mut(&mut rep.now).prepare(&levels, at);
+    rep.recentre(&shared.now.belief.mean);
 
     let weights = shared.weights();
     let view = rep.now.view(&levels);
@@ -59,10 +61,10 @@ fn take_in(shared: &mut SharedBlock, rep: &mut RepBlock, deal: &Deal) -> Observa
     let mean: f64 = (0..MODELS).map(|k| weights[k] * moments[k].0).sum();
     let variance: f64 =
         (0..MODELS).map(|k| weights[k] * (moments[k].1 + (moments[k].0 - mean).powi(2))).sum();
-    let site = logistic::site(mean, variance, deal.won);
-    shared.note(&moments.map(|(mean, variance)| logistic::log_chance(mean, variance, deal.won)));
-
-    shared.note_level(logistic::clamp(mean) - shared.now.effect(AGE_FIRST + age as u32));
+    let mut site = logistic::site(mean + late, variance, deal.won);
+    site.response -= late;
+    let chance = |(mean, variance)| logistic::log_chance(mean + late, variance, deal.won);
+    shared.note(&moments.map(chance));
 
     let update = RepUpdate {
         features: levels.clone(),
@@ -76,14 +78,15 @@ fn take_in(shared: &mut SharedBlock, rep: &mut RepBlock, deal: &Deal) -> Observa
 
     rep.deals += 1;
     shared.head.deals += 1;
-    shared.head.ages[age] += 1.0;
+    shared.head.ages[usize::from(deal.won)][age] += 1.0;
     shared.head.last_at = shared.head.last_at.max(at);
     let opened_at = at - deal.age.unwrap_or(Span::ZERO).max(Span::ZERO);
     shared.head.first_at = shared.head.first_at.min(opened_at).max(Timestamp(0));
     fit(shared, rep, &weights);
     shared.refit();
+    let features = levels.iter().map(|(feature, _)| *feature);
     Observation {
-        features: levels.iter().map(|(feature, _)| *feature).chain(common).collect(),
+        features: features.chain(common).chain([AGE_FIRST + age as u32]).collect(),
         closed_at: at,
         won: deal.won,
         precision: site.precision,
@@ -106,7 +109,8 @@ pub fn unlearn(shared: &mut Block, rep: &mut Block, observation: &Observation) {
     }
     let group = |feature: &u32| (*feature, shared.features.group(*feature) as u8);
     let split = observation.features.len().saturating_sub(2);
-    let (levels, common) = observation.features.split_at(split);
+    let (levels, others) = observation.features.split_at(split);
+    let (common, age) = others.split_at(others.len().min(1));
     let levels: Vec<(u32, u8)> = levels.iter().map(group).collect();
     let update = RepUpdate {
         features: levels.clone(),
@@ -123,10 +127,9 @@ pub fn unlearn(shared: &mut Block, rep: &mut Block, observation: &Observation) {
     shared.apply(update);
     rep.deals = rep.deals.saturating_sub(1);
     shared.head.deals = shared.head.deals.saturating_sub(1);
-    for feature in common {
-        if let Some(count) =
-            feature.checked_sub(AGE_FIRST).and_then(|age| shared.head.ages.get_mut(age as usize))
-        {
+    let ages = &mut shared.head.ages[usize::from(observation.won)];
+    for age in age.iter().filter_map(|feature| feature.checked_sub(AGE_FIRST)) {
+        if let Some(count) = ages.get_mut(age as usize) {
             *count = (*count - 1.0).max(0.0);
         }
     }
@@ -164,12 +167,8 @@ fn moments(
                 variance += view.variance[pace];
             }
         }
-        let column = shared.now.column(&design);
-        for (number, factor) in &design {
-            mean += shared.now.effect(*number) * factor;
-            variance += column[*number as usize][0] * factor;
-        }
-        (mean, variance)
+        variance += shared.now.belief.variance_of(&shared.now.factors(&design))[0];
+        (mean + shared.now.mean(&design), variance)
     })
 }
 
@@ -187,19 +186,19 @@ fn rest(
     common: &[u32],
     precision: f64,
 ) -> Rest {
-    let mut design: Vec<(u32, f64)> = common.iter().map(|number| (*number, 1.0)).collect();
-    let mut add =
-        |number: u32, factor: f64| match design.iter_mut().find(|(other, _)| *other == number) {
-            Some((_, sum)) => *sum += factor,
-            None => design.push((number, factor)),
-        };
-    levels.iter().for_each(|(number, _)| add(*number, weights[0]));
+    let mut factors = [0.0; FEATURES_MAX];
+    common.iter().for_each(|number| factors[*number as usize] += 1.0);
+    levels.iter().for_each(|(number, _)| factors[*number as usize] += weights[0]);
     let (mut offset, mut variance) = (0.0, 0.0);
     for (pace, weight) in weights[1..].iter().enumerate() {
-        view.design.iter().for_each(|(number, factor)| add(*number, weight * factor[pace]));
+        for (number, factor) in &view.design {
+            factors[*number as usize] += weight * factor[pace];
+        }
         offset += weight * view.offset[pace];
         variance += weight * view.variance[pace];
     }
+    let numbered = (0..).zip(factors);
+    let design = numbered.filter(|(_, factor)| *factor != 0.0).collect();
     Rest { design, precision: 1.0 / (1.0 / precision + variance), offset }
 }
 
@@ -226,10 +225,15 @@ fn fit(shared: &mut SharedBlock, rep: &mut RepBlock, weights: &[f64; MODELS]) {
             let group = usize::from(*group);
             let left = rep.now.belief.variance(slot)[pace] / rep.now.variances[group];
             fit.strength[group] += share * (1.0 - left).clamp(0.0, 1.0);
-            fit.power[group] += share * deviations[slot][pace] * deviations[slot][pace];
+            let deviation = deviations[slot][pace];
+            fit.power[group] += share * deviation * deviation;
+            fit.shift += if group == GROUP_ALL { share * deviation } else { 0.0 };
         }
     }
+    fit.reps = 1.0;
     let total = &mut shared.head.fit;
+    total.shift += fit.shift - rep.fit.shift;
+    total.reps += fit.reps - rep.fit.reps;
     for group in 0..super::features::GROUPS_MAX {
         total.strength[group] += fit.strength[group] - rep.fit.strength[group];
         total.power[group] += fit.power[group] - rep.fit.power[group];

@@ -31,10 +31,6 @@ pub(super) fn sigmoid(logit: f64) -> f64 {
     1.0 / (1.0 + exp(-logit))
 }
 
-pub(super) fn logit(probability: f64) -> f64 {
-    log(probability / (1.0 - probability))
-}
-
 pub(super) fn clamp(logit: f64) -> f64 {
     logit.clamp(-LOGIT_MAX, LOGIT_MAX)
 }

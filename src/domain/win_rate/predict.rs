@@ -1,11 +1,9 @@
 //! P(win) of a lead with each rep, with its uncertainty; and whether that carries a choice.
 
 use super::Block;
-use super::features::{
-    AGE_BUCKETS, AGE_FIRST, ALL, GROUP_ALL, GROUPS_MAX, TENURE_FIRST, age_from_days, tenure_feature,
-};
-use super::logistic::{clamp, expected, logit, sigmoid};
-use super::rep::{PACE_COUNT, RepBlock, Sums};
+use super::features::{AGE_FIRST, ALL, GROUP_ALL, GROUPS_MAX, TENURE_FIRST, tenure_feature};
+use super::logistic::{clamp, expected, sigmoid};
+use super::rep::PACE_COUNT;
 use super::segment::Segment;
 use super::shared::{Effects, MODELS, SharedBlock, prior_variance, start_variances};
 use crate::domain::time::{Span, Timestamp};
@@ -59,10 +57,6 @@ pub struct Query<'a> {
     /// Variance of the levels that none has: what they share, and between reps.
     unseen: [f64; 2],
     weights: [f64; MODELS],
-    /// The ages at which deals close, as they weigh in the logit, and what the average over them
-    /// adds to it beyond that.
-    ages: Vec<(u32, f64)>,
-    bend: f64,
     belief: Common,
 }
 
@@ -73,11 +67,10 @@ struct Common {
     levels: f64,
     /// Level by level: covariances, row by row.
     covariance: Vec<f64>,
-    /// By time in the job: what it adds together with the age at close.
     times: Vec<Times>,
 }
 
-/// Time in the job and age at close.
+/// What the time in the job adds.
 #[derive(Clone, Debug, Default)]
 struct Times {
     mean: f64,
@@ -95,8 +88,6 @@ impl<'a> Query<'a> {
             levels: vec![(ALL, GROUP_ALL as u8)],
             unseen: [0.0; 2],
             weights: shared.map_or([1.0 / MODELS as f64; MODELS], SharedBlock::weights),
-            ages: Vec::new(),
-            bend: 0.0,
             belief: Common::default(),
         };
         let variances = shared.map_or_else(start_variances, |shared| shared.head.variances);
@@ -117,44 +108,9 @@ impl<'a> Query<'a> {
             }
         }
         if let Some(shared) = shared {
-            query.average_ages(shared);
-            query.belief = Common::new(&shared.now, &query.levels, &query.ages);
+            query.belief = Common::new(&shared.now, &query.levels);
         }
         query
-    }
-
-    /// A lead's deal will close at some age; which, nobody knows. Won deals close later than lost ones,
-    /// whoever has them: so what the ages add to the logit is the same for all leads, and is what makes
-    /// the average deal's chance right over the ages seen. Late closes have had less time to be seen and
-    /// count for more.
-    fn average_ages(&mut self, shared: &SharedBlock) {
-        let day = Span::from_days(1).0 as f64;
-        let seen_days = shared.head.last_at.since(shared.head.first_at).0 as f64 / day;
-        let effect = |number: u32| shared.now.effect(number);
-        let base = clamp(shared.head.level);
-        let mut shares = [0.0; AGE_BUCKETS];
-        for (bucket, share) in shares.iter_mut().enumerate() {
-            let open = 1.0 - age_from_days(bucket) as f64 / seen_days.max(1.0);
-            *share = shared.head.ages[bucket] / open.max(0.2);
-        }
-        let total: f64 = shares.iter().sum();
-        if total <= 0.0 {
-            return;
-        }
-        let (mut chance, mut slope) = (0.0, 0.0);
-        for (bucket, share) in shares.iter_mut().enumerate() {
-            let p = sigmoid(base + effect(AGE_FIRST + bucket as u32));
-            chance += *share / total * p;
-            *share *= p * (1.0 - p) / total;
-            slope += *share;
-        }
-        let mut linear = 0.0;
-        for (bucket, share) in shares.iter().enumerate().filter(|(_, share)| **share > 0.0) {
-            let number = AGE_FIRST + bucket as u32;
-            linear += share / slope * effect(number);
-            self.ages.push((number, share / slope));
-        }
-        self.bend = logit(chance) - base - linear;
     }
 
     /// P(win) with a rep (`None`: nothing is known of the rep) of this time in the job.
@@ -166,28 +122,21 @@ impl<'a> Query<'a> {
         let times = &self.belief.times[(tenure_feature(tenure) - TENURE_FIRST) as usize];
         let differ: f64 = self.weights[1..].iter().sum::<f64>().max(f64::MIN_POSITIVE);
         let full = self.belief.variance(times, &[1.0; LEVELS_MAX]);
-        let mean = self.belief.levels + times.mean + self.bend;
+        let mean = self.belief.levels + times.mean;
         let mut moments = [(mean, full + self.unseen[0]); MODELS];
         let Some(rep) = rep else {
             let prior = self.prior(&shared.head.variances);
             moments[1..].iter_mut().for_each(|(_, variance)| *variance += prior);
             return self.mix(&moments, 0, 0.0, prior);
         };
-        let (sums, prior) = (rep.now.sums(&self.levels), self.prior(&rep.now.variances));
-        let means = self.rep_means(shared, rep, &sums);
-        let inverse = rep.now.variances.map(|variance| 1.0 / variance);
+        let prior = self.prior(&rep.now.variances);
+        let look = rep.now.look(&self.levels, &shared.now.belief.mean);
         let (mut moved, mut own) = (0.0, 0.0);
         for pace in 0..PACE_COUNT {
-            let mut factors = [1.0; LEVELS_MAX];
-            let mut variance = sums.variance[pace] + self.unseen[1];
-            for (factor, (number, group)) in factors.iter_mut().zip(&self.levels) {
-                match rep.now.slot(*number) {
-                    Some(slot) => *factor = sums.column[slot][pace] * inverse[usize::from(*group)],
-                    None => variance += rep.now.variances[usize::from(*group)],
-                }
-            }
+            let factors = look.factors.map(|factor| factor[pace]);
+            let variance = look.variance[pace] + self.unseen[1];
             let common = self.belief.variance(times, &factors) + self.unseen[0];
-            let mean = means[pace] + times.mean + self.bend;
+            let mean = look.mean[pace] + times.mean;
             moments[pace + 1] = (mean, (common + variance).max(0.0));
             let share = self.weights[pace + 1] / differ;
             moved += share * (1.0 - variance / prior);
@@ -200,21 +149,6 @@ impl<'a> Query<'a> {
     fn prior(&self, variances: &[f64; GROUPS_MAX]) -> f64 {
         let levels = self.levels.iter().map(|(_, group)| variances[usize::from(*group)]);
         levels.sum::<f64>() + self.unseen[1]
-    }
-
-    /// The lead's levels as each pace of the rep sees them.
-    fn rep_means(&self, shared: &SharedBlock, rep: &RepBlock, sums: &Sums) -> [f64; PACE_COUNT] {
-        let mut means = sums.offset;
-        for ((number, scale), column) in rep.now.scales().zip(&sums.column) {
-            let effect = scale * shared.now.effect(number);
-            means.iter_mut().zip(column).for_each(|(mean, column)| *mean += effect * column);
-        }
-        for (number, _) in &self.levels {
-            if rep.now.slot(*number).is_none() {
-                means.iter_mut().for_each(|mean| *mean += shared.now.effect(*number));
-            }
-        }
-        means
     }
 
     fn mix(&self, moments: &[(f64, f64); MODELS], deals: u64, moved: f64, own: f64) -> Estimate {
@@ -249,24 +183,15 @@ impl<'a> Query<'a> {
 }
 
 impl Common {
-    fn new(effects: &Effects, levels: &[(u32, u8)], ages: &[(u32, f64)]) -> Common {
-        let numbers: Vec<u32> = levels.iter().take(LEVELS_MAX).map(|(number, _)| *number).collect();
+    fn new(effects: &Effects, levels: &[(u32, u8)]) -> Common {
+        let numbers = || levels.iter().take(LEVELS_MAX).map(|(number, _)| *number);
         let between = |a: u32, b: u32| effects.belief.covariance(a as usize, b as usize)[0];
-        let with_ages =
-            |a: u32| ages.iter().map(|(age, share)| share * between(a, *age)).sum::<f64>();
-        let age_variance: f64 = ages.iter().map(|(age, share)| share * with_ages(*age)).sum();
-        let age_mean: f64 = ages.iter().map(|(age, share)| share * effects.effect(*age)).sum();
-        let level_ages: Vec<f64> = numbers.iter().map(|level| with_ages(*level)).collect();
         let times = |tenure: u32| Times {
-            mean: effects.effect(tenure) + age_mean,
-            variance: between(tenure, tenure) + 2.0 * with_ages(tenure) + age_variance,
-            covariance: numbers
-                .iter()
-                .zip(&level_ages)
-                .map(|(level, ages)| between(*level, tenure) + ages)
-                .collect(),
+            mean: effects.effect(tenure),
+            variance: between(tenure, tenure),
+            covariance: numbers().map(|level| between(level, tenure)).collect(),
         };
-        let pairs = numbers.iter().flat_map(|a| numbers.iter().map(move |b| (*a, *b)));
+        let pairs = numbers().flat_map(|a| numbers().map(move |b| (a, b)));
         Common {
             levels: levels.iter().map(|(number, _)| effects.effect(*number)).sum(),
             covariance: pairs.map(|(a, b)| between(a, b)).collect(),

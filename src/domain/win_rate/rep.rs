@@ -82,6 +82,17 @@ pub(super) struct Sums {
     pub(super) variance: Paces,
 }
 
+/// A lead's levels as a rep sees them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Look {
+    /// The expected sum, shared effects included.
+    pub(super) mean: Paces,
+    /// Its variance given the shared effects.
+    pub(super) variance: Paces,
+    /// By level: how much a shared effect still counts.
+    pub(super) factors: [Paces; GROUPS_MAX],
+}
+
 /// A feature that has no slot.
 const NOWHERE: u8 = u8::MAX;
 
@@ -139,10 +150,13 @@ impl Rep {
         let prior: Vec<f64> = (0..self.slots.len()).map(|slot| self.slot_variance(slot)).collect();
         let keep = PACES.map(|pace| libm::exp(-(elapsed.0 as f64) / DAY_MS / pace));
         // The deviation at the centre: α + (C V⁻¹ − 1) γ.
-        let mut pull = vec![[0.0; PACE_COUNT]; self.slots.len()];
-        for (slot, centre) in self.centre.iter().enumerate() {
-            self.belief.add_column(slot, centre / prior[slot], &mut pull);
-            pull[slot].iter_mut().for_each(|pull| *pull -= centre);
+        let mut scaled = vec![[0.0; PACE_COUNT]; self.slots.len()];
+        for (scaled, (centre, prior)) in scaled.iter_mut().zip(self.centre.iter().zip(&prior)) {
+            *scaled = [centre / prior; PACE_COUNT];
+        }
+        let mut pull = self.belief.column(&scaled);
+        for (pull, centre) in pull.iter_mut().zip(&self.centre) {
+            pull.iter_mut().for_each(|pull| *pull -= centre);
         }
         for (mean, pull) in self.belief.mean.iter_mut().zip(&pull) {
             for pace in 0..PACE_COUNT {
@@ -165,6 +179,48 @@ impl Rep {
             plus(&mut sums.variance, &sums.column[slot]);
         }
         sums
+    }
+
+    /// What a lead's levels come to, without what the rep's other effects say of it: for a look,
+    /// which needs no more.
+    pub(super) fn look(&self, features: &[(u32, u8)], shared: &[[f64; 1]]) -> Look {
+        let mut look = Look::default();
+        let mut on = [0; GROUPS_MAX];
+        let mut known = 0;
+        for (feature, _) in features {
+            if let Some(slot) = self.slot(*feature) {
+                on[known] = slot;
+                known += 1;
+            }
+        }
+        let on = &mut on[..known];
+        on.sort_unstable();
+        let inverse = self.variances.map(|variance| 1.0 / variance);
+        let mut weights = [0.0; SLOTS_MAX];
+        for (weight, (feature, group)) in weights.iter_mut().zip(&self.slots) {
+            *weight = shared[*feature as usize][0] * inverse[usize::from(*group)];
+        }
+        look.mean = self.belief.weighted(&weights[..self.slots.len()], on);
+        for slot in on.iter() {
+            plus(&mut look.mean, &self.belief.mean[*slot]);
+        }
+        for (factor, (feature, group)) in look.factors.iter_mut().zip(features) {
+            match self.slot(*feature) {
+                Some(slot) => {
+                    let mut with = [0.0; PACE_COUNT];
+                    on.iter()
+                        .for_each(|other| plus(&mut with, &self.belief.covariance(slot, *other)));
+                    plus(&mut look.variance, &with);
+                    *factor = with.map(|with| with * inverse[usize::from(*group)]);
+                }
+                None => {
+                    *factor = [1.0; PACE_COUNT];
+                    plus(&mut look.mean, &[shared[*feature as usize][0]; PACE_COUNT]);
+                    plus(&mut look.variance, &[self.variances[usize::from(*group)]; PACE_COUNT]);
+                }
+            }
+        }
+        look
     }
 
     /// By slot: what a shared effect counts per unit of covariance with the rep's own, 1 / variance.
@@ -225,13 +281,15 @@ impl Rep {
 
     /// The mean deviations from the shared effects, by slot.
     pub(super) fn deviations(&self, shared: &[[f64; 1]]) -> Vec<Paces> {
-        let mut sum = self.belief.mean.clone();
-        for (slot, (feature, scale)) in self.scales().enumerate() {
-            let effect = shared.get(feature as usize).map_or(0.0, |effect| effect[0]);
-            self.belief.add_column(slot, effect * scale, &mut sum);
-            sum[slot].iter_mut().for_each(|sum| *sum -= effect);
+        let effect = |feature: u32| shared.get(feature as usize).map_or(0.0, |effect| effect[0]);
+        let scaled: Vec<Paces> =
+            self.scales().map(|(feature, scale)| [effect(feature) * scale; PACE_COUNT]).collect();
+        let mut sums = self.belief.column(&scaled);
+        for (slot, sum) in sums.iter_mut().enumerate() {
+            let effect = effect(self.slots[slot].0);
+            plus(sum, &self.belief.mean[slot].map(|mean| mean - effect));
         }
-        sum
+        sums
     }
 }
 
@@ -264,11 +322,16 @@ pub(super) struct RepBlock {
 pub(super) struct Fit {
     pub(super) strength: [f64; GROUPS_MAX],
     pub(super) power: [f64; GROUPS_MAX],
+    /// Sum of the deviations of `all`, and of how many reps: what all reps have in common is no
+    /// difference between them.
+    pub(super) shift: f64,
+    pub(super) reps: f64,
 }
 
 impl Fit {
     pub(super) fn is_sound(&self) -> bool {
-        self.strength.iter().chain(&self.power).all(|number| number.is_finite())
+        let single = [self.shift, self.reps];
+        self.strength.iter().chain(&self.power).chain(&single).all(|number| number.is_finite())
     }
 }
 
@@ -321,6 +384,13 @@ impl RepBlock {
         let far = |(own, other): (&f64, &f64)| (own / other).max(other / own) > VARIANCE_SLACK;
         if self.now.variances.iter().zip(variances).any(far) {
             Arc::make_mut(&mut self.now).reprior(variances);
+            self.rebase(shared);
+        }
+    }
+
+    /// Gives new slots a centre, before time passes over them; this writes the numbers whole.
+    pub(super) fn recentre(&mut self, shared: &[[f64; 1]]) {
+        if self.now.centre.len() < self.now.slots.len() {
             self.rebase(shared);
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::features::{
     AGE_BUCKETS, ALL, FEATURES_MAX, Features, GROUP_AGE, GROUP_ALL, GROUP_TENURE, GROUPS_MAX,
+    age_from_days,
 };
 use super::gaussian::Gaussian;
 use super::image::{Part, shared_base};
@@ -31,8 +32,12 @@ const REFIT_DEALS: u64 = 50;
 const SHARED_DAYS: [f64; 2] = [10_000.0, 4000.0];
 /// What is left of a model's record after each deal.
 const RECORD_KEEP: f64 = 0.998;
-/// What is left of the average deal after each.
-const LEVEL_KEEP: f64 = 0.998;
+/// So many deals of an age are taken to have been won and lost as all, before any is seen.
+const PSEUDO_AGES: f64 = 20.0;
+/// The ages that can be seen to an end are scaled up no further than this.
+const OPEN_MIN: f64 = 0.2;
+/// No age at close says more than this.
+const LATE_MAX: f64 = 4.0;
 /// What is left of the evidence that reps differ: predictions made before the variances were fitted are
 /// forgotten with it.
 const FACTOR_KEEP: f64 = 0.999;
@@ -84,15 +89,13 @@ pub(super) struct Head {
     pub(super) record: [f64; MODELS],
     /// Log Bayes factor of "reps differ" against "they do not".
     pub(super) factor: f64,
-    /// The logit of the average deal, its age at close apart.
-    pub(super) level: f64,
-    /// Deals by age at close.
-    pub(super) ages: [f64; AGE_BUCKETS],
+    /// Deals by age at close: the lost, and the won.
+    pub(super) ages: [[f64; AGE_BUCKETS]; 2],
 }
 
 impl Head {
     pub(super) fn is_sound(&self) -> bool {
-        let lists = self.record.iter().chain(&self.ages).chain([&self.factor, &self.level]);
+        let lists = self.record.iter().chain(self.ages.as_flattened()).chain([&self.factor]);
         let positive = |variance: &f64| variance.is_finite() && *variance > 0.0;
         lists.into_iter().all(|number| number.is_finite())
             && self.variances.iter().all(positive)
@@ -132,13 +135,11 @@ impl Effects {
         self.belief.relax(&keep[..known], &prior[..known]);
     }
 
-    /// Covariances of the effects with a combination of them.
-    pub(super) fn column(&self, design: &[(u32, f64)]) -> Vec<[f64; 1]> {
-        let mut column = vec![[0.0]; self.belief.len()];
-        for (feature, factor) in design {
-            self.belief.add_column(*feature as usize, *factor, &mut column);
-        }
-        column
+    /// A combination of the effects, by feature.
+    pub(super) fn factors(&self, design: &[(u32, f64)]) -> Vec<[f64; 1]> {
+        let mut factors = vec![[0.0]; self.belief.len()];
+        design.iter().for_each(|(feature, factor)| factors[*feature as usize][0] += factor);
+        factors
     }
 
     /// The mean of one effect.
@@ -153,12 +154,9 @@ impl Effects {
     /// Takes in one observation; the same in life and at restore.
     pub(super) fn apply(&mut self, features: &Features, update: &SharedUpdate) {
         self.prepare(features, update.dimension, update.at);
-        let column = self.column(&update.design);
-        let variance: f64 = update
-            .design
-            .iter()
-            .map(|(feature, factor)| column[*feature as usize][0] * factor)
-            .sum();
+        let column = self.belief.column(&self.factors(&update.design));
+        let with = |(feature, factor): &(u32, f64)| column[*feature as usize][0] * factor;
+        let variance: f64 = update.design.iter().map(with).sum();
         let precision = bounded(update.precision, variance);
         let gain = precision / (1.0 + precision * variance);
         let shift = gain * (update.response - self.mean(&update.design));
@@ -202,8 +200,7 @@ impl SharedBlock {
                 fit: Fit::default(),
                 record: [0.0; MODELS],
                 factor: 0.0,
-                level: BASE_LOGIT,
-                ages: [0.0; AGE_BUCKETS],
+                ages: [[0.0; AGE_BUCKETS]; 2],
             },
         }
     }
@@ -241,6 +238,27 @@ impl SharedBlock {
         }
     }
 
+    /// What the age at close says of an outcome: the logarithm of how much more often won deals close at
+    /// this age than lost ones. Won deals close late, so the losses are seen first; with this a deal
+    /// teaches the chance of a lead whose deal has yet to close.
+    pub(super) fn late(&self, age: usize) -> f64 {
+        let seen_days = self.head.last_at.since(self.head.first_at).0 as f64 / DAY_MS;
+        // Of the deals that close at an age, so many have had the time to.
+        let open = |age: usize| {
+            (1.0 - age_from_days(age) as f64 / seen_days.max(1.0)).clamp(OPEN_MIN, 1.0)
+        };
+        let known = AGE_BUCKETS - 1;
+        if age >= known {
+            return 0.0;
+        }
+        let sum = |ages: &[f64; AGE_BUCKETS]| (0..known).map(|age| ages[age] / open(age)).sum();
+        let [lost, won]: [f64; 2] = self.head.ages.each_ref().map(sum);
+        let [own_lost, own_won] = self.head.ages.each_ref().map(|ages| ages[age] / open(age));
+        let usual = (own_lost + own_won + 0.5) / (lost + won + 0.5 * known as f64);
+        let share = |own: f64, all: f64| (own + PSEUDO_AGES * usual) / (all + PSEUDO_AGES);
+        libm::log(share(own_won, won) / share(own_lost, lost)).clamp(-LATE_MAX, LATE_MAX)
+    }
+
     /// The share of each model in the mixture.
     pub(super) fn weights(&self) -> [f64; MODELS] {
         let mut weights = self.head.record.map(libm::exp);
@@ -264,13 +282,6 @@ impl SharedBlock {
         head.record.iter_mut().for_each(|record| *record = (*record - best).max(-20.0));
     }
 
-    /// Notes the logit of a deal, its age at close apart.
-    pub(super) fn note_level(&mut self, logit: f64) {
-        // The first deals count in full.
-        let keep = LEVEL_KEEP.min(1.0 - 1.0 / (self.head.deals as f64 + 1.0));
-        self.head.level = keep * self.head.level + (1.0 - keep) * logit;
-    }
-
     /// Re-fits the variances between reps to what has been seen (MacKay's fixed point), now and then.
     pub(super) fn refit(&mut self) {
         self.head.fresh += 1;
@@ -280,8 +291,13 @@ impl SharedBlock {
         self.head.fresh = 0;
         let start = start_variances();
         let fit = &self.head.fit;
-        let strength = fit.strength.map(|strength| strength.max(0.0));
-        let power = fit.power.map(|power| power.max(0.0));
+        let mut strength = fit.strength.map(|strength| strength.max(0.0));
+        let mut power = fit.power.map(|power| power.max(0.0));
+        if fit.reps > 1.0 {
+            let common = fit.shift * fit.shift / fit.reps;
+            power[GROUP_ALL] = (power[GROUP_ALL] - common).max(0.0);
+            strength[GROUP_ALL] *= 1.0 - 1.0 / fit.reps;
+        }
         // How much reps differ in all, in units of the start, is known long before the groups are.
         let units: f64 = power.iter().zip(&start).map(|(power, start)| power / start).sum();
         let scale = (units + PSEUDO_SCALE) / (strength.iter().sum::<f64>() + PSEUDO_SCALE);

@@ -1,6 +1,7 @@
 //! One worker on the embedded log: first starts, restores and what they refuse, and the record clock.
 
 mod clocks;
+mod learned;
 mod replay;
 mod start;
 
