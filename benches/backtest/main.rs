@@ -4,6 +4,10 @@
 //! often the 95 % interval of the lift contains the true lift; `-- speed [LEADS]` prints how many leads a
 //! second are backtested.
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod coverage;
 mod speed;
 mod world;

@@ -122,8 +122,10 @@ impl Looked {
         propensities: &[(RepId, f64)],
         scores: &[(RepId, f64)],
     ) -> Candidate {
+        // Both lists are in the order of the ids.
         let own = |list: &[(RepId, f64)]| {
-            list.iter().find(|(rep, _)| *rep == self.rep_id).map(|(_, value)| *value)
+            let at = list.binary_search_by(|(rep, _)| rep.cmp(&self.rep_id)).ok();
+            at.and_then(|at| list.get(at)).map(|(_, value)| *value)
         };
         let mut reasons = self.gate.reasons();
         if self.weight == 0 && self.gate.is_open() {
@@ -221,26 +223,24 @@ impl Chooser<'_, '_> {
         let policy = &self.draft.policy.choice;
         let now = self.draft.now();
         let pool = &*self.pool;
-        let standing = |one: &Looked| shares(pool, &one.rep_id, now);
+        let standings: Vec<(f64, f64)> =
+            pick.iter().map(|one| shares(pool, &one.rep_id, now)).collect();
         let rivals: Vec<win_rate::Rival> = pick
             .iter()
-            .filter_map(|one| {
-                let (fair, given) = standing(one);
+            .zip(&standings)
+            .filter_map(|(one, (fair, given))| {
+                let (fair, given) = (*fair, *given);
                 let ahead = availability::ahead(self.draft, &one.rep_id, Some(self.pool_id));
                 Some(win_rate::Rival { estimate: one.estimate?, fair, given, ahead })
             })
             .collect();
         let scores = win_rate::scores(&rivals, evidence);
-        let over = |one: &Looked| {
-            let (fair, given) = standing(one);
-            policy.max_share > 0.0 && given >= policy.max_share * fair + 1.0
+        let over = |(fair, given): &(f64, f64)| {
+            policy.max_share > 0.0 && *given >= policy.max_share * fair + 1.0
         };
-        let under = |one: &Looked| {
-            let (fair, given) = standing(one);
-            given < policy.min_share * fair - 1.0
-        };
-        let allowed: Vec<usize> = indexes(pick, |one| !over(one));
-        let starved: Vec<usize> = indexes(pick, |one| under(one) && !over(one));
+        let under = |(fair, given): &(f64, f64)| *given < policy.min_share * fair - 1.0;
+        let allowed: Vec<usize> = indexes(&standings, |one| !over(one));
+        let starved: Vec<usize> = indexes(&standings, |one| under(one) && !over(one));
         let field = match (starved.is_empty(), allowed.is_empty()) {
             (false, _) => starved,
             (true, false) => allowed,
@@ -297,8 +297,8 @@ pub(super) fn estimate_of(
     Some((&win_rate::predict(shared, own, &segment, tenure)).into())
 }
 
-fn indexes(pick: &[&Looked], keep: impl Fn(&Looked) -> bool) -> Vec<usize> {
-    pick.iter().enumerate().filter(|(_, one)| keep(one)).map(|(at, _)| at).collect()
+fn indexes<T>(list: &[T], keep: impl Fn(&T) -> bool) -> Vec<usize> {
+    list.iter().enumerate().filter(|(_, one)| keep(one)).map(|(at, _)| at).collect()
 }
 
 fn decay(elapsed: Span) -> f64 {

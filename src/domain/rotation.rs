@@ -97,9 +97,12 @@ impl PoolEntity {
 
     /// Notes who is there, and lets those who return or join in at the place that the policy gives them:
     /// measured by the lowest of those who stayed, or, if all went, of those who were there last.
+    /// Entrants come in the order of their ids.
     pub(super) fn level(&mut self, entrants: &[Entrant], policy: OnReturn) {
-        let here =
-            |rep: &RepId| entrants.iter().any(|e| e.rep_id == *rep && e.present && e.weight > 0);
+        let here = |rep: &RepId| {
+            let at = entrants.binary_search_by(|entrant| entrant.rep_id.cmp(rep)).ok();
+            at.and_then(|at| entrants.get(at)).is_some_and(|e| e.present && e.weight > 0)
+        };
         if !self.tracks.iter().any(|track| here(&track.rep_id)) {
             return;
         }

@@ -16,7 +16,7 @@ pub struct Rival {
 /// The price of being given twice the fair share, in P(win): where reps are known to differ, and what is
 /// added where they are not.
 const LOAD_PRICE: f64 = 0.002;
-const DOUBT_PRICE: f64 = 0.03;
+const DOUBT_PRICE: f64 = 0.04;
 /// The excess that costs the full price. Beyond, a rep who is known to be better costs no more for it.
 const EXCESS_MAX: f64 = 1.0;
 /// Leads that an excess is measured against at least.

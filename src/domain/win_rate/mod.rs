@@ -1,9 +1,10 @@
 //! Who wins: P(win | lead, rep) learned from closed deals, with its uncertainty.
 //!
-//! The model: logit P = g·f(x) + tenure + b_rep·f(x), where f(x) says in which segment the lead is; for a
-//! closed deal, plus what its age at close says of the outcome. A deal changes two blocks: the shared one
-//! of the domain (g, tenure, and the ages of won and lost deals) and the rep's. `rep` and `shared` say how the joint belief over both is kept, `learn` how a deal
-//! enters it, `predict` how a lead is looked at, `choice` how the choice weighs load.
+//! The model: logit P = g·f(x) + tenure + b_rep·f(x), where f(x) says in which segment the lead is;
+//! for a closed deal, plus what its age at close says of the outcome. A deal changes two blocks: the
+//! shared one of the domain (g, tenure, and the ages of won and lost deals) and the rep's. `rep` and
+//! `shared` say how the joint belief over both is kept, `learn` how a deal enters it, `predict` how a
+//! lead is looked at, `choice` how the choice weighs load.
 //!
 //! Nothing here reads a clock: forgetting goes by the time of the deals, and only when one is learned,
 //! never when a lead is looked at.
