@@ -12,6 +12,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use super::check::Check;
+use super::hunt::Hunt;
 use super::keys::{self, Key};
 use super::listings::Listings;
 use super::program;
@@ -71,11 +72,6 @@ impl Slot {
 /// The depth that a rank speaks of.
 fn depth(rank: u64) -> u64 {
     u64::from(MAX_DEPTH) + 1 - (rank >> 33)
-}
-
-/// What only priority and id decide between has this in common.
-fn group(rank: u64) -> u64 {
-    rank >> 32
 }
 
 impl Territories {
@@ -156,14 +152,15 @@ impl<'i, 'q, 'f> Question<'i, 'q, 'f> {
     /// As `Territories::winner`.
     pub fn winner(&self, accounts: &[AccountId], named: bool) -> Option<&'i TerritoryId> {
         let hunt = self.hunt(accounts, named, false);
-        hunt.found.first().map(|(_, slot)| &self.territories.slots[*slot as usize].id)
+        hunt.best.map(|(_, slot)| &self.territories.slots[slot as usize].id)
     }
 
     /// As `Territories::contenders`.
     pub fn contenders(&self, accounts: &[AccountId], named: bool) -> Vec<&'i TerritoryId> {
-        let found = self.hunt(accounts, named, true).found;
+        let Hunt { best, others, .. } = self.hunt(accounts, named, true);
+        let found = best.into_iter().chain(others);
         let id = |slot: u32| &self.territories.slots[slot as usize].id;
-        let mut all: Vec<_> = found.into_iter().map(|(rank, slot)| (rank, id(slot))).collect();
+        let mut all: Vec<_> = found.map(|(rank, slot)| (rank, id(slot))).collect();
         all.sort_unstable();
         all.dedup();
         all.truncate(1 + MAX_AMBIGUOUS);
@@ -181,7 +178,7 @@ impl<'i, 'q, 'f> Question<'i, 'q, 'f> {
     }
 
     fn hunt(&self, accounts: &[AccountId], named: bool, all: bool) -> Hunt {
-        let mut hunt = Hunt { all, found: Vec::new() };
+        let mut hunt = Hunt { all, ..Hunt::default() };
         match named {
             true => self.territories.hunt_listed(self, accounts, &mut hunt),
             false => self.territories.hunt_taking(self.asked(), &mut hunt),
@@ -199,46 +196,11 @@ impl Territories {
     }
 }
 
-/// What a search has found so far.
-struct Hunt {
-    /// All that only priority and id decide between, not the winner alone.
-    all: bool,
-    /// Rank and slot; of `all`, those of the best group.
-    found: Vec<(u64, u32)>,
-}
-
-impl Hunt {
-    /// Whether a match of this rank would change nothing.
-    fn is_over(&self, rank: u64) -> bool {
-        match self.found.first() {
-            None => false,
-            Some((best, _)) if self.all => group(rank) > group(*best),
-            Some((best, _)) => rank > *best,
-        }
-    }
-
-    fn add(&mut self, slots: &[Slot], rank: u64, slot: u32) {
-        let better = match self.found.first() {
-            None => true,
-            Some((best, _)) if self.all => group(rank) < group(*best),
-            Some((best, other)) => {
-                let id = |slot: u32| &slots[slot as usize].id;
-                rank < *best || rank == *best && id(slot) < id(*other)
-            }
-        };
-        if better {
-            self.found.clear();
-        }
-        if better || self.all && !self.is_over(rank) {
-            self.found.push((rank, slot));
-        }
-    }
-}
-
 /// Searching.
 impl Territories {
     /// Among the territories that take the lead, with all their ancestors.
     fn hunt_taking(&self, asked: &Asked, hunt: &mut Hunt) {
+        let id = |slot: u32| &self.slots[slot as usize].id;
         let mut opened = Opened::new();
         self.shelves.open(asked, &mut opened);
         let mut best = u64::MAX;
@@ -260,7 +222,7 @@ impl Territories {
             }
             let took = self.shelves.row(cursor).filter(|row| self.row_takes(*row, asked));
             if let Some(row) = took {
-                hunt.add(&self.slots, row.rank, row.slot);
+                hunt.add(id, row.rank, row.slot);
             }
             match took.is_some() && !hunt.all {
                 true => cursor.close(),
@@ -293,6 +255,7 @@ impl Territories {
     /// Among the territories that list one of the accounts and those below them, where each on the way
     /// up lists or takes the lead.
     fn hunt_listed(&self, lead: &Question, accounts: &[AccountId], hunt: &mut Hunt) {
+        let id = |slot: u32| &self.slots[slot as usize].id;
         let mut listed: Vec<u32> = Vec::new();
         self.listings.of(accounts, |slot| listed.push(slot));
         listed.sort_unstable();
@@ -305,7 +268,7 @@ impl Territories {
             if u32::from(known.depth) > MAX_DEPTH || !self.ancestors(*slot).all(matches) {
                 continue;
             }
-            hunt.add(&self.slots, known.rank(), *slot);
+            hunt.add(id, known.rank(), *slot);
             below.extend(self.children(*slot));
         }
         let mut seen = BTreeSet::new();
@@ -315,7 +278,7 @@ impl Territories {
             if deep || !takes(slot) || !seen.insert(slot) {
                 continue;
             }
-            hunt.add(&self.slots, known.rank(), slot);
+            hunt.add(id, known.rank(), slot);
             below.extend(self.children(slot));
         }
     }
@@ -455,6 +418,9 @@ impl Territories {
         for rule in program::rules(&self.programs, known.block) {
             let own = keys::of_rule(&self.programs, rule);
             put(if own.is_empty() { self.inherited(known.parent, MAX_DEPTH) } else { own }, rule);
+        }
+        if !add {
+            rows.reverse();
         }
         for (key, row) in rows {
             if add {

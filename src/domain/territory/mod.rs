@@ -12,6 +12,7 @@
 
 mod check;
 mod guide;
+mod hunt;
 mod index;
 mod keys;
 mod listings;

@@ -152,16 +152,20 @@ impl Shelves {
     pub(super) fn open(&self, asked: &Asked, opened: &mut Opened) {
         let (mut values, mut shares) = ([0; MOST_PARTS], [0; MOST_PARTS]);
         let mut known = 0;
-        for (at, part) in self.parts.iter().enumerate() {
-            if let Some(value) = value_of_lead(*part, asked) {
-                values[at] = value;
-                shares[at] = hash_of(*part, value);
+        let mut wanted = self.unguided;
+        for at in bits(self.guiding) {
+            if let Some(value) = value_of_lead(self.parts[at], asked) {
+                (values[at], shares[at]) = (value, hash_of(self.parts[at], value));
                 known |= 1 << at;
+                wanted |= self.guide.shapes(shares[at], asked);
             }
         }
-        let mut wanted = self.unguided;
-        for at in bits(self.guiding & known) {
-            wanted |= self.guide.shapes(shares[at]);
+        let parts = bits(wanted).fold(0, |parts, at| parts | self.shapes[at].parts);
+        for at in bits(parts & !self.guiding) {
+            if let Some(value) = value_of_lead(self.parts[at], asked) {
+                (values[at], shares[at]) = (value, hash_of(self.parts[at], value));
+                known |= 1 << at;
+            }
         }
         let mut places = [(0, 0, Place::default()); AT_ONCE];
         let mut len = 0;
@@ -252,8 +256,8 @@ impl Shelves {
                 None => key = key.coarser().unwrap_or_default(),
             }
         };
-        self.count(&key, shape, true);
         let (check, is_whole) = check(&key);
+        self.count(&key, shape, Some(check));
         let shelf = match self.find_key(&key) {
             Some(shelf) => self.with_room(shelf, &key),
             None => self.new_shelf(&key, check),
@@ -287,7 +291,7 @@ impl Shelves {
             if let Some(shape) = known
                 && self.remove_from(&wanted, row)
             {
-                self.count(&wanted, shape, false);
+                self.count(&wanted, shape, None);
                 return;
             }
             key = wanted.coarser();
@@ -303,9 +307,10 @@ impl Shelves {
         let mut bounds = (0, rows);
         while bounds.0 < bounds.1 {
             let middle = (bounds.0 + bounds.1) / 2;
-            if words[place(middle)] < row.rank { bounds.0 = middle + 1 } else { bounds.1 = middle }
+            if words[place(middle)] <= row.rank { bounds.0 = middle + 1 } else { bounds.1 = middle }
         }
-        let alike = (bounds.0..rows).take_while(|at| words[place(*at)] == row.rank);
+        // The last first: that is where a territory of very many rules takes out its next.
+        let alike = (0..bounds.0).rev().take_while(|at| words[place(*at)] == row.rank);
         let found = alike.into_iter().find(|at| words[place(*at) + 1] & !WHOLE == second);
         let Some(at) = found else { return false };
         words.copy_within(place(at + 1)..place(rows), place(at));
@@ -339,15 +344,15 @@ impl Shelves {
         values.into_iter().all(|value| known.next() == Some(&value))
     }
 
-    /// One row more under this key, of a shape that is known, or one less.
-    fn count(&mut self, key: &Key, shape: usize, more: bool) {
+    /// One row more under this key, with its check, or one less; its shape is known.
+    fn count(&mut self, key: &Key, shape: usize, more: Option<Check>) {
         let known = &mut self.shapes[shape];
-        known.rows = if more { known.rows + 1 } else { known.rows - 1 };
-        match key.shape.common_part() {
-            Some(part) if more => self.guide.add(key.share(part), shape),
-            Some(part) => self.guide.remove(key.share(part), shape),
-            None if known.rows > 0 => self.unguided |= 1 << shape,
-            None => self.unguided &= !(1 << shape),
+        known.rows = if more.is_some() { known.rows + 1 } else { known.rows - 1 };
+        match (key.shape.common_part(), more) {
+            (Some(part), Some(check)) => self.guide.add(key.share(part), shape, check),
+            (Some(part), None) => self.guide.remove(key.share(part), shape),
+            (None, _) if known.rows > 0 => self.unguided |= 1 << shape,
+            (None, _) => self.unguided &= !(1 << shape),
         }
     }
 

@@ -229,3 +229,27 @@ fn a_range_counts_characters_and_not_bytes() {
         assert_eq!(won, expected, "{postal_code}");
     }
 }
+
+#[test]
+fn twenty_thousand_rules_of_one_territory_come_and_go() {
+    let (id, mut definition) = territory("many");
+    let ranges = (0..10_000).map(|at| {
+        let op = Op::BetweenText { low: Some(format!("{at:05}")), high: Some(format!("{at:05}")) };
+        Rule { all: vec![text_in(LeadField::Country, &["de"]), on(LeadField::PostalCode, op)] }
+    });
+    // What no key can be made of is on one shelf.
+    let numbers = (0..10_000).map(|at| {
+        let op = Op::BetweenNumber { low: Some(f64::from(1_000 + at)), high: None };
+        Rule { all: vec![on(LeadField::Employees, op)] }
+    });
+    definition.rules = ranges.chain(numbers).collect();
+    let definition = Arc::new(definition);
+    let mut index = Territories::new();
+    for _ in 0..2 {
+        index.replace(&id, Some(definition.clone()));
+        wins(&index, &[], false, Some("many"));
+    }
+    index.replace(&id, None);
+    assert_eq!(index.entries(), 0);
+    wins(&index, &[], false, None);
+}
