@@ -170,6 +170,26 @@ fn amounts_do_not_move_a_chance() {
 }
 
 #[test]
+fn what_is_no_number_is_refused_and_teaches_nothing() {
+    let (mut crm, mut plain) = (Crm::new(), Crm::new());
+    let attempts = [
+        ("amount", json!("NaN")),
+        ("amount", json!("Infinity")),
+        ("amount", json!("1e999")),
+        ("closed_at", json!("NaN")),
+        ("opened_at", json!("-inf")),
+        ("employees", json!("NaN")),
+        ("annual_revenue", json!("nan")),
+    ];
+    for (field, text) in attempts {
+        let refused = crm.deal("x", "ann", "WON", json!({ field: text }));
+        assert!(refused.is_some(), "{field}: {text}");
+    }
+    plain.events = crm.events;
+    assert_eq!(crm.chances(), plain.chances());
+}
+
+#[test]
 fn a_rep_renamed_keeps_the_record() {
     let mut crm = Crm::new();
     let before = crm.chances();
