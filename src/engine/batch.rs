@@ -18,8 +18,8 @@ use crate::domain::timer::TimerKind;
 
 /// Inputs of one shard before the next shard has its turn.
 const SLICE: usize = 64;
-/// What a batch decides at most while work waits in a row: leads that come meanwhile wait for its end.
-const WORK_IN_A_ROW: Duration = Duration::from_millis(3);
+/// What a brief batch decides at most: leads that come meanwhile wait for its end.
+const BRIEF: Duration = Duration::from_millis(3);
 /// A timer found so late is one of many in a row.
 const IN_A_ROW: Span = Span::from_millis(50);
 
@@ -51,7 +51,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     fn is_full(&mut self) -> bool {
         let open = self.transaction.phase() == Phase::Open;
         let over = self.transaction.opened_at + self.settings.work;
-        let long = self.transaction.in_a_row && self.report.decided_in >= WORK_IN_A_ROW;
+        let long = self.transaction.brief && self.report.decided_in >= BRIEF;
         open && (self.holds_enough() || long || self.clock.now() >= over)
     }
 
@@ -179,7 +179,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         let panicked = |_| Failure::Fatal("deciding a timer panicked".to_owned());
         let (fired, said) = fired.map_err(panicked)?;
         self.report.decided_in += self.clock.monotonic().saturating_sub(started);
-        self.transaction.in_a_row |= fired.kind == TimerKind::Sweep || fired.late >= IN_A_ROW;
+        self.transaction.brief |= fired.kind == TimerKind::Sweep || fired.late >= IN_A_ROW;
         self.report.fired.push(fired);
         self.transaction.records += 1;
         self.publish(said, None)
@@ -200,6 +200,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         }
         self.report.consumed[topic.index()] += 1;
         self.transaction.records += 1;
+        self.transaction.brief |= topic == Topic::LeadCreatedFast;
         self.transaction.bytes += record.bytes();
         let started = self.clock.monotonic();
         let decoded = if self.panicked.contains(&(record.part, record.offset)) {

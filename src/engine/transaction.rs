@@ -71,8 +71,9 @@ pub struct Transaction {
     pub records: usize,
     pub bytes: usize,
     pub recreated: bool,
-    /// It holds a slice of a sweep, or a timer of a storm: there are more behind.
-    pub in_a_row: bool,
+    /// It holds a hot lead, or something that many more of stand behind, as a slice of a sweep or a timer of a
+    /// storm: it is not to wait for a long batch.
+    pub brief: bool,
     doubts: VecDeque<Timestamp>,
 }
 
@@ -93,7 +94,7 @@ impl Transaction {
         self.step(Step::Begin);
         (self.opened_at, self.started) = (now, started);
         (self.records, self.bytes) = (0, 0);
-        (self.recreated, self.in_a_row) = (false, false);
+        (self.recreated, self.brief) = (false, false);
     }
 
     /// Aborts what is open in the log. That this fails leaves only a new producer.
