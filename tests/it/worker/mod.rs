@@ -1,5 +1,6 @@
 //! One worker on the embedded log: first starts, restores and what they refuse, and the record clock.
 
+mod brief;
 mod clocks;
 mod learned;
 mod replay;
