@@ -49,24 +49,18 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     }
 
     fn is_full(&mut self) -> bool {
-        let open = self.transaction.phase() == Phase::Open;
-        let over = self.transaction.opened_at + self.settings.work;
-        let long = self.transaction.brief && self.report.decided_in >= BRIEF;
-        open && (self.holds_enough() || long || self.clock.now() >= over)
-    }
-
-    fn holds_enough(&self) -> bool {
-        let Transaction { records, bytes, .. } = self.transaction;
-        let open = self.transaction.phase() == Phase::Open;
-        open && (records >= self.settings.most_records || bytes >= self.settings.most_bytes)
+        let Transaction { records, bytes, brief, opened_at, .. } = self.transaction;
+        let settings = &self.settings;
+        self.transaction.phase() == Phase::Open
+            && (records >= settings.most_records
+                || bytes >= settings.most_bytes
+                || brief && self.report.decided_in >= BRIEF
+                || self.clock.now() >= opened_at + settings.work)
     }
 
     /// Some inputs of one shard; how many.
     fn slice(&mut self, shard: i32, now: Timestamp) -> Result<usize> {
         for taken in 0..SLICE {
-            if self.holds_enough() {
-                return Ok(taken);
-            }
             let Some(seat) = self.seats.get_mut(&shard).filter(|seat| !seat.stopped) else {
                 return Ok(taken);
             };
@@ -88,13 +82,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
                     let Some(topic) = head.map(|head| head.part.topic) else { return Ok(taken) };
                     self.feed(shard, topic, now)?;
                 }
-                Next::Timer => {
-                    self.fire(shard, now, due.unwrap_or(now))?;
-                    // One slice of a sweep is as much work as hundreds of leads.
-                    if self.is_full() {
-                        return Ok(taken + 1);
-                    }
-                }
+                Next::Timer => self.fire(shard, now, due.unwrap_or(now))?,
                 Next::Record(topic) => {
                     if !topic.is_reference() && guard {
                         self.check_start(shard, now)?;
@@ -102,6 +90,10 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
                     }
                     self.feed(shard, topic, now)?;
                 }
+            }
+            // One slice of a sweep is as much work as hundreds of leads.
+            if self.is_full() {
+                return Ok(taken + 1);
             }
         }
         Ok(SLICE)
