@@ -147,7 +147,7 @@ pub trait Log {
     }
 }
 
-/// The edge's clock: read once a batch.
+/// The edge's clock. What a worker decides in one turn goes by one reading of it.
 pub trait Clock {
     fn now(&mut self) -> Timestamp;
 

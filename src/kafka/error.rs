@@ -85,12 +85,17 @@ fn hopeless(code: Code) -> Option<&'static str> {
         Code::InvalidTransactionTimeout => {
             Some("kafka.transaction_timeout_ms is above the brokers' transaction.max.timeout.ms")
         }
-        Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition => {
+        code if is_unknown(code) => {
             Some("the topic or partition does not exist; see `lead-router topics plan`")
         }
         Code::UnsupportedVersion | Code::UnsupportedFeature => Some("the brokers are too old"),
         _ => None,
     }
+}
+
+/// A topic or a partition that the metadata do not name, or a partition that has no leader.
+fn is_unknown(code: Code) -> bool {
+    matches!(code, Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition)
 }
 
 /// An error that came out of a queue, or to the context.
@@ -131,13 +136,11 @@ pub(super) fn heard(error: &KafkaError) -> Heard {
     }
 }
 
-/// A group or offset query that failed: worth trying again unless it is hopeless. A partition without a
-/// leader is called unknown too, and comes back with its broker; one that is gone for good ends the
-/// process by the assignment that lacks it.
+/// A group or offset query that failed: worth trying again unless it is hopeless. An unknown partition may
+/// come back with its broker; one that is gone for good ends the process by the assignment that lacks it.
 pub(super) fn query(call: &str, error: &KafkaError) -> Failure {
-    let code = error.rdkafka_error_code();
-    let gone = [Code::UnknownTopic, Code::UnknownPartition, Code::UnknownTopicOrPartition];
-    match code.filter(|code| !gone.contains(code)).and_then(hopeless) {
+    let code = error.rdkafka_error_code().filter(|code| !is_unknown(*code));
+    match code.and_then(hopeless) {
         Some(why) => Failure::Fatal(format!("{call}: {error}: {why}")),
         None => Failure::Abort(format!("{call}: {error}")),
     }

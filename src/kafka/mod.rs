@@ -35,3 +35,6 @@ mod watchdog;
 
 pub use error::Trouble;
 pub use log::KafkaLog;
+
+/// What to tell where a transaction does not end.
+const HANGING: &str = "a transaction hangs: see the section on it in deploy/RUNBOOK.md";

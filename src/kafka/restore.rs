@@ -14,6 +14,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 use crate::config::Settings;
 use crate::engine::ports::{Failure, Result};
 
+use super::HANGING;
 use super::error::{self, Heard};
 use super::settings;
 use super::source::Source;
@@ -87,11 +88,7 @@ impl Restore<'_> {
                 return Ok(());
             }
             if began.elapsed() > PATIENCE {
-                return Err(Failure::Fatal(format!(
-                    "{topic} {}: a transaction hangs; find and end it: kafka-transactions.sh \
-                     --bootstrap-server {} find-hanging --topic {topic}",
-                    self.shard, self.settings.kafka.bootstrap_servers
-                )));
+                return Err(Failure::Fatal(format!("{topic} {}: {HANGING}", self.shard)));
             }
             if told.elapsed() > Duration::from_secs(10) {
                 told = Instant::now();

@@ -16,6 +16,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 use crate::config::Settings;
 use crate::engine::ports::{AssignedShard, Event, Failure, Part, Result};
 
+use super::HANGING;
 use super::context::{Context, Notes, Rebalance, Waker};
 use super::error::{self, Heard, Trouble};
 use super::lane::Lane;
@@ -25,8 +26,6 @@ use super::settings;
 
 /// After trouble the brokers are asked this often whether they answer.
 const RETRY: Duration = Duration::from_secs(1);
-/// Committed offsets stay unstable for as long as a transaction that wrote some does not end.
-const HANGING: &str = "if it goes on: a transaction hangs; see that section of deploy/RUNBOOK.md";
 /// The longest sleep: a lost wake-up costs no more than this.
 const PARK: Duration = Duration::from_millis(100);
 
@@ -110,7 +109,9 @@ impl Source {
         if let Some(parts) = self.waiting.take() {
             match self.assign(&parts) {
                 Err(Failure::Abort(why)) => {
-                    tracing::warn!(why, mend = HANGING, "an assignment waits");
+                    // Offsets are unstable until a transaction that wrote some has ended.
+                    let mend = format_args!("if it goes on, {HANGING}");
+                    tracing::warn!(why, %mend, "an assignment waits");
                     self.waiting = Some(parts);
                 }
                 other => other?,
