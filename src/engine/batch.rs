@@ -13,15 +13,15 @@ use super::worker::{Planted, Worker};
 use crate::codec::error::{Error, reason};
 use crate::domain::fact::Fact;
 use crate::domain::input::Topic;
-use crate::domain::time::{Span, Timestamp};
+use crate::domain::time::Timestamp;
 use crate::domain::timer::TimerKind;
 
 /// Inputs of one shard before the next shard has its turn.
 const SLICE: usize = 64;
 /// What a brief batch decides at most: leads that come meanwhile wait for its end.
 const BRIEF: Duration = Duration::from_millis(3);
-/// A timer found so late is one of many in a row.
-const IN_A_ROW: Span = Span::from_millis(50);
+/// So many timers in one batch are a storm: a batch of them is brief, too.
+const STORM: usize = 64;
 
 impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     /// Takes inputs of all shards in turn until none may go or the batch is full.
@@ -171,8 +171,9 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         let panicked = |_| Failure::Fatal("deciding a timer panicked".to_owned());
         let (fired, said) = fired.map_err(panicked)?;
         self.report.decided_in += self.clock.monotonic().saturating_sub(started);
-        self.transaction.brief |= fired.kind == TimerKind::Sweep || fired.late >= IN_A_ROW;
         self.report.fired.push(fired);
+        self.transaction.brief |=
+            fired.kind == TimerKind::Sweep || self.report.fired.len() >= STORM;
         self.transaction.records += 1;
         self.publish(said, None)
     }

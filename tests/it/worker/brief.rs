@@ -1,6 +1,7 @@
-//! How long a batch gets: a list of leads goes in few long ones, and a hot lead does not wait for such.
+//! How long a batch gets: a list of leads goes in few long ones; a hot lead does not wait for such, nor new
+//! leads for a storm of timers.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,48 +17,79 @@ use serde_json::json;
 use super::{Bench, T0};
 
 /// Each look at it takes 100 µs: so each decision does.
-#[derive(Default)]
-struct Ticking(u64);
+struct Ticking {
+    now: Rc<Cell<i64>>,
+    micros: u64,
+}
 
 impl Clock for Ticking {
     fn now(&mut self) -> Timestamp {
-        Timestamp(T0)
+        Timestamp(self.now.get())
     }
 
     fn monotonic(&mut self) -> Duration {
-        self.0 += 100;
-        Duration::from_micros(self.0)
+        self.micros += 100;
+        Duration::from_micros(self.micros)
     }
 }
 
-/// How many records each batch took.
+/// How many records and timers each batch took.
 #[derive(Clone, Default)]
 struct Sizes(Rc<RefCell<Vec<u64>>>);
 
 impl Observer for Sizes {
     fn batch(&mut self, report: BatchReport) {
-        self.0.borrow_mut().push(report.consumed.iter().sum());
+        let records: u64 = report.consumed.iter().sum();
+        self.0.borrow_mut().push(records + report.fired.len() as u64);
     }
 
     fn shard(&mut self, _event: ShardEvent) {}
 }
 
+/// A worker with a rep for all leads, the clock it goes by, and what it took.
+struct Watched {
+    bench: Bench,
+    worker: Worker<EmbeddedLog, Ticking, Sizes>,
+    now: Rc<Cell<i64>>,
+    sizes: Sizes,
+}
+
+impl Watched {
+    fn new() -> Watched {
+        let bench = Bench::new(1);
+        bench.rep("ann", T0);
+        bench.territory(&["ann"], T0);
+        let (log, sizes) = (EmbeddedLog::new(&bench.cluster, "worker"), Sizes::default());
+        let now = Rc::new(Cell::new(T0));
+        let clock = Ticking { now: Rc::clone(&now), micros: 0 };
+        let wire = Wire { encoder: Encoder::new(Format::Json), ..Wire::default() };
+        let worker = Worker::new(log, clock, sizes.clone(), wire, bench.settings);
+        let mut watched = Watched { bench, worker, now, sizes };
+        watched.batches(10);
+        watched
+    }
+
+    /// The sizes of the batches of so many turns.
+    fn batches(&mut self, turns: usize) -> Vec<u64> {
+        self.sizes.0.take();
+        (0..turns).for_each(|_| self.worker.turn().expect("a turn"));
+        self.sizes.0.take()
+    }
+
+    fn list(&self) {
+        (0..500).for_each(|number| self.bench.lead(&format!("list-{number}"), T0));
+    }
+}
+
 /// The sizes of the batches that take a list of 500 leads, and one more lead that comes on `topic`.
 fn batches(topic: &str) -> Vec<u64> {
-    let bench = Bench::new(1);
-    bench.rep("ann", T0);
-    bench.territory(&["ann"], T0);
-    let (log, sizes) = (EmbeddedLog::new(&bench.cluster, "worker"), Sizes::default());
-    let wire = Wire { encoder: Encoder::new(Format::Json), ..Wire::default() };
-    let mut worker = Worker::new(log, Ticking::default(), sizes.clone(), wire, bench.settings);
-    (0..10).for_each(|_| worker.turn().expect("a turn"));
-    sizes.0.borrow_mut().clear();
-    (0..500).for_each(|number| bench.lead(&format!("list-{number}"), T0));
+    let mut watched = Watched::new();
+    watched.list();
     let lead = json!({ "event_id": "l-more", "lead_id": "more", "created_at": T0 });
-    bench.publish(topic, &lead, T0);
-    (0..50).for_each(|_| worker.turn().expect("a turn"));
-    assert_eq!(bench.assigned().len(), 501);
-    sizes.0.take()
+    watched.bench.publish(topic, &lead, T0);
+    let sizes = watched.batches(50);
+    assert_eq!(watched.bench.assigned().len(), 501);
+    sizes
 }
 
 #[test]
@@ -67,4 +99,16 @@ fn a_list_of_leads_goes_in_long_batches_and_one_with_a_hot_lead_is_short() {
     // The hot lead overtakes the list: it is in the first batch, which ends after 3 ms of deciding.
     assert!(brief[0] <= 30, "{brief:?}");
     assert_eq!(brief.iter().sum::<u64>(), 501);
+}
+
+#[test]
+fn a_storm_of_timers_goes_in_short_batches_from_the_first_on() {
+    let mut watched = Watched::new();
+    watched.list();
+    watched.batches(50);
+    // Half of the target time is over: all are to be reminded of at once.
+    watched.now.set(T0 + 150_000);
+    let sizes = watched.batches(200);
+    assert_eq!(sizes.iter().sum::<u64>(), 500, "{sizes:?}");
+    assert!(sizes.iter().all(|size| *size <= 64), "{sizes:?}");
 }
