@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::backtest::command::{Output, Progress, open, print};
 use super::backtest::drive::{JsonLines, Source};
 use super::backtest::text;
+use super::commands::read_policy;
 use crate::evaluate::lift::Lift;
 use crate::runtime::run::Exit;
 
@@ -16,11 +17,13 @@ Examples:
   # How many closed control leads would a difference of one point take?
   lead-router lift --detect 0.01 recording.jsonl
 
-The control arm is [choice] control_share of the policy: leads held out to plain rotation.";
+The control arm is [choice] control_share of the policy: leads held out to plain rotation; with
+control_unit = \"account\" all leads of a company together.";
 
 /// Compares the leads that were chosen for by win rate with those held out to plain rotation: the difference
 /// in win rate with its 95 % interval, by the arm that each lead was assigned to, whoever closed it; open
-/// deals are censored; and how many closed leads a difference would take.
+/// deals are censored, and leads of one company count as going together; and how many closed leads a
+/// difference would take.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -32,6 +35,10 @@ pub(super) struct Args {
     #[cfg(feature = "kafka")]
     #[arg(long, value_name = "FILE", conflicts_with = "recordings")]
     config: Option<PathBuf>,
+    /// The policy file that the recording was made with; not needed where the recording has its
+    /// policy-changed events, or was made under the built-in policy.
+    #[arg(long, value_name = "FILE")]
+    recorded_policy: Option<PathBuf>,
     /// The difference in win rate that would matter, for the sample that it takes.
     #[arg(long, value_name = "SHARE", default_value_t = 0.02, value_parser = share)]
     detect: f64,
@@ -67,7 +74,8 @@ fn compare(args: &Args, mut source: impl Source) -> Result<(), Exit> {
         eprintln!("lead-router: {why}");
         Exit::Temporary
     };
-    let mut lift = Lift::default();
+    let recorded = args.recorded_policy.as_deref().map(read_policy).transpose()?;
+    let mut lift = Lift::new(recorded);
     loop {
         match source.next() {
             Ok(Some(heard)) => lift.take(&heard),

@@ -2,12 +2,13 @@
 //! weighted rotation where they do not, and for the control arm always by rotation.
 
 use super::availability::{self, Gate};
+use super::company;
 use super::draft::Draft;
 use super::entity::{LeadEntity, PoolEntity};
 use super::hash;
 use super::ids::{LeadId, RepId, TerritoryId};
 use super::input::SegmentFields;
-use super::policy::ChoiceMethod;
+use super::policy::{ChoiceMethod, ControlUnit};
 use super::published::{Arm, Candidate, Method, Reason, WinProbability};
 use super::rotation::Entrant;
 use super::territory::Member;
@@ -156,10 +157,7 @@ impl Chooser<'_, '_> {
     fn choose(&mut self, entrants: &[Entrant], pick: &[&Looked]) -> Choice {
         let policy = &self.draft.policy.choice;
         let by_rate = policy.method == ChoiceMethod::WinRate;
-        let arm = by_rate.then(|| {
-            let held_out = self.draw("arm", false) < policy.control_share;
-            if held_out { Arm::Control } else { Arm::Treatment }
-        });
+        let arm = by_rate.then(|| self.arm());
         let rotate = |this: &mut Self, method, reason| {
             this.pool.level(entrants, this.draft.policy.rotation.on_return);
             this.by_rotation(pick, method, reason)
@@ -180,16 +178,39 @@ impl Chooser<'_, '_> {
         choice
     }
 
-    /// A number in [0, 1), random in effect and the same under replay. `each` = anew for each assignment.
-    fn draw(&self, what: &str, each: bool) -> f64 {
+    /// The arm of the lead: drawn by its id, or by its company's name. While an experiment runs, a lead
+    /// keeps its arm, whatever account it turns out to be of.
+    fn arm(&self) -> Arm {
+        let policy = &self.draft.policy.choice;
+        let company = match policy.control_unit {
+            ControlUnit::Lead => None,
+            ControlUnit::Account => company::of(self.draft, &self.lead.fields),
+        };
+        let drawn = match company {
+            None => self.draw("arm", self.lead_id.as_str()),
+            Some(company) => self.draw("arm of a company", &company),
+        };
+        let held_out = drawn < policy.control_share;
+        let drawn = if held_out { Arm::Control } else { Arm::Treatment };
+        let by_company = policy.control_unit == ControlUnit::Account;
+        let runs = policy.control_share > 0.0 && policy.control_share < 1.0;
+        let known = self.lead.placement.as_ref().and_then(|placement| placement.arm);
+        known.filter(|_| by_company && runs).unwrap_or(drawn)
+    }
+
+    /// A number in [0, 1), random in effect and the same under replay.
+    fn draw(&self, what: &str, whose: &str) -> f64 {
         let domain = &self.draft.envelope.domain;
         let salt = &self.draft.policy.choice.salt;
-        let mut key = format!("{what}\0{salt}\0{domain}\0{}", self.lead_id);
-        if each {
-            let policy = self.draft.policy_entity().map_or("", |policy| &policy.current.sha256);
-            key.push_str(&format!("\0{}\0{policy}", self.lead.assignment_no + 1));
-        }
+        let key = format!("{what}\0{salt}\0{domain}\0{whose}");
         hash::unit(hash::sip64(hash::FIXED, key.as_bytes()))
+    }
+
+    /// The same, anew for each assignment of the lead.
+    fn draw_anew(&self, what: &str) -> f64 {
+        let policy = self.draft.policy_entity().map_or("", |policy| &policy.current.sha256);
+        let number = self.lead.assignment_no + 1;
+        self.draw(what, &format!("{}\0{number}\0{policy}", self.lead_id))
     }
 
     fn by_rotation(&self, pick: &[&Looked], method: Method, reason: Reason) -> Choice {
@@ -251,8 +272,8 @@ impl Chooser<'_, '_> {
             // Equal scores: the lower rep id, that is the earlier place.
             score(a).total_cmp(&score(b)).then(b.cmp(a))
         });
-        let explored = (self.draw("explore", true) < policy.floor)
-            .then(|| (self.draw("which", true) * field.len() as f64) as usize)
+        let explored = (self.draw_anew("explore") < policy.floor)
+            .then(|| (self.draw_anew("which") * field.len() as f64) as usize)
             .and_then(|at| field.get(at).copied());
         let chosen = explored.or(best);
         let floor_each = policy.floor / field.len().max(1) as f64;

@@ -117,6 +117,7 @@ fn take_place(
     lead.holds = Vec::new();
     lead.retry_at = verdict.retry_at;
     lead.hold_until_at = verdict.hold_until_at;
+    let arm = lead.placement.as_ref().and_then(|placement| placement.arm);
     lead.placement = Some(Placement {
         rep_id: verdict.rep_id.clone(),
         queue_id: verdict.queue_id.clone(),
@@ -125,7 +126,7 @@ fn take_place(
         reason: verdict.reason,
         cause,
         territory_id: verdict.territory_id.clone(),
-        arm: verdict.arm,
+        arm: verdict.arm.or(arm),
         propensity: verdict.propensity,
         class: class.to_owned(),
         decided_at: now,

@@ -280,6 +280,7 @@ pub struct Placement {
     pub reason: Reason,
     pub cause: Cause,
     pub territory_id: Option<TerritoryId>,
+    /// The last that it was in: a lead keeps it through a queue.
     pub arm: Option<Arm>,
     pub propensity: Option<f64>,
     pub class: String,

@@ -6,6 +6,7 @@ mod assign;
 mod availability;
 pub mod calendar;
 mod choice;
+mod company;
 mod deals;
 mod draft;
 mod emit;

@@ -7,6 +7,7 @@ use super::entity::{LeadEntity, Phase, Placement, StickyEntity};
 use super::fact::Counter;
 use super::hash;
 use super::ids::{AccountId, LeadId, RepId, TerritoryId};
+use super::lead_fields::LeadFields;
 use super::policy::{AccountOwner, StickyScope, WhenUnavailable};
 use super::published::{Ineligible, Reason, Stage};
 use super::text;
@@ -17,18 +18,18 @@ use super::assign::Verdict;
 
 /// The account of the lead and its ancestors, nearest first.
 pub(super) fn account_chain(draft: &Draft<'_>, lead: &LeadEntity) -> Vec<AccountId> {
-    match find_account(draft, lead) {
+    match find_account(draft, &lead.fields) {
         AccountMatch::Found(id) => account_match::above(draft, &id),
         AccountMatch::Review(_) | AccountMatch::None => Vec::new(),
     }
 }
 
 /// The account that the CRM says, else the one that the lead's own words match.
-fn find_account(draft: &Draft<'_>, lead: &LeadEntity) -> AccountMatch {
-    if let Some(id) = &lead.fields.account_id {
+pub(super) fn find_account(draft: &Draft<'_>, lead: &LeadFields) -> AccountMatch {
+    if let Some(id) = &lead.account_id {
         return AccountMatch::Found(id.clone());
     }
-    account_match::find(draft, &lead.fields)
+    account_match::find(draft, lead)
 }
 
 /// ACCOUNT_OWNER: the account's owner takes its leads. Where it is not certain which account it is, and
@@ -38,7 +39,7 @@ pub(super) fn account(
     lead: &LeadEntity,
     back_at: &mut Option<Timestamp>,
 ) -> Option<Verdict> {
-    let id = match find_account(draft, lead) {
+    let id = match find_account(draft, &lead.fields) {
         AccountMatch::Found(id) => id,
         AccountMatch::Review(id) => {
             let unrouted = matches!(lead.phase, Phase::New | Phase::Parked);

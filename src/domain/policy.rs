@@ -37,11 +37,20 @@ pub enum ChoiceMethod {
     RoundRobin,
 }
 
+/// What goes to one arm as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ControlUnit {
+    Lead,
+    /// All leads of a company.
+    Account,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
     pub method: ChoiceMethod,
     /// Share of leads held out in the control arm, 0–1.
     pub control_share: f64,
+    pub control_unit: ControlUnit,
     /// Uniform exploration, 0–1.
     pub floor: f64,
     /// Guard rails, multiples of fair load; 0 = off.
@@ -290,6 +299,7 @@ impl Default for Policy {
             choice: Choice {
                 method: ChoiceMethod::WinRate,
                 control_share: 0.05,
+                control_unit: ControlUnit::Lead,
                 floor: 0.03,
                 max_share: 2.0,
                 min_share: 0.5,

@@ -1,11 +1,15 @@
 //! Questions to the state that decide nothing: how the reps stand, and whether an input would be refused.
 
+use std::borrow::Cow;
+
 use super::availability::absent;
+use super::company;
 use super::draft::Draft;
 use super::entity::{Entity, Kind, LeadEntity, Phase};
 use super::fact::{Fact, Rejection};
 use super::ids::{DomainId, LeadId, QueueId, RepId, TerritoryId};
 use super::input::{Envelope, Input, Origin};
+use super::lead_fields::LeadFields;
 use super::published::Reason;
 use super::router::{self, Task};
 use super::state::{Domain, State};
@@ -67,6 +71,14 @@ impl State {
     /// The leads that wait, the longest first, by domain.
     pub fn waiting(&self) -> Vec<WaitingView> {
         self.domains().flat_map(waiting_of).collect()
+    }
+
+    /// The company that a lead of a domain is from, as an experiment by account sees it; None = the lead
+    /// is a company of its own.
+    pub fn company_of(&self, domain: &DomainId, lead: &LeadFields) -> Option<String> {
+        let empty = || Cow::Owned(Domain::new(domain.clone()));
+        let domain = self.domain(domain).map_or_else(empty, Cow::Borrowed);
+        company::of(&Draft::new(&domain, &question(&domain, lead.created_at)), lead)
     }
 
     /// The territories in force without an active rep, by domain and id.
@@ -167,15 +179,19 @@ fn waiting_of(domain: &Domain) -> Vec<WaitingView> {
     waiting
 }
 
-fn reps_of(domain: &Domain, now: Timestamp) -> Vec<RepView> {
-    // The gate asks a decision in the making; this one decides nothing and is dropped.
-    let envelope = Envelope {
+/// The gate and the matching ask a decision in the making; this one decides nothing and is dropped.
+fn question(domain: &Domain, now: Timestamp) -> Envelope {
+    Envelope {
         domain: domain.id.clone(),
         now,
         origin: Origin { topic: None, partition: 0, offset: -1 },
         positions: [-1; 9],
         input: Input::Timer { key: TimerKey::of(TimerKind::Validity, &domain.id, ""), due_at: now },
-    };
+    }
+}
+
+fn reps_of(domain: &Domain, now: Timestamp) -> Vec<RepView> {
+    let envelope = question(domain, now);
     let draft = Draft::new(domain, &envelope);
     let view = |(id, entity): (&std::sync::Arc<str>, &Entity)| {
         let Entity::Rep(rep) = entity else { return None };

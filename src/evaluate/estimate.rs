@@ -36,7 +36,7 @@ pub struct Trial {
     pub expected: f64,
     /// What it brought: 1 or 0 of a win, or an amount. Of an open deal it is not looked at.
     pub reward: f64,
-    /// Leads of one account go together.
+    /// Leads of one company go together.
     pub cluster: u64,
 }
 
@@ -250,7 +250,7 @@ impl Spread<'_> {
     fn of(&self, one: &Estimate, less: Option<&Estimate>) -> Interval {
         let n = self.sample.trials.len() as f64;
         let at = |i: usize| one.influence[i] - less.map_or(0.0, |less| less.influence[i]);
-        // Leads of one account may go the same way: their influences are added before they are squared.
+        // Leads of one company may go the same way: their influences are added before they are squared.
         let mut summed: Vec<(u64, f64)> =
             self.sample.trials.iter().enumerate().map(|(i, t)| (t.cluster, at(i))).collect();
         summed.sort_by_key(|(cluster, _)| *cluster);

@@ -7,11 +7,12 @@ use super::estimate::Trial;
 use super::odds::{Odds, rep_number};
 use crate::domain::hash;
 use crate::domain::ids::{DomainId, LeadId, OpportunityId, RepId};
-use crate::domain::input::{DealOutcome, OpportunityClosed};
+use crate::domain::input::{DealOutcome, LeadCreated, OpportunityClosed};
 use crate::domain::lead_fields::Cents;
 use crate::domain::published::{
     Arm, Cause, LeadAssigned, Method, Outcome, Reason, Stage, WinProbability,
 };
+use crate::domain::state::State;
 use crate::domain::time::Timestamp;
 
 /// Where a decision sent a lead.
@@ -92,7 +93,7 @@ pub struct Ending {
 /// One lead.
 #[derive(Clone, Debug, Default)]
 pub struct Row {
-    pub account: u64,
+    pub company: u64,
     /// The first level of its segment, by number; and a hash of the first two, for shares by segment.
     pub level: u64,
     pub segment: u64,
@@ -127,6 +128,13 @@ pub struct Joined {
 
 pub fn number(text: &str) -> u64 {
     hash::sip64(hash::FIXED, text.as_bytes())
+}
+
+/// The company that a lead is from, by number: leads of one go together.
+pub fn company(state: &State, domain: &DomainId, lead: &LeadCreated) -> u64 {
+    let company = state.company_of(domain, &lead.fields);
+    let company = company.unwrap_or_else(|| format!("lead\0{}", lead.lead_id));
+    number(&format!("{domain}\0{company}"))
 }
 
 /// All leads, in the order in which they were first heard of.
@@ -312,7 +320,7 @@ impl Row {
             modelled: joined.modelled.unwrap_or(base),
             expected: joined.expected.or(joined.modelled).unwrap_or(base),
             reward: f64::from(u8::from(ending.won)),
-            cluster: self.account,
+            cluster: self.company,
         })
     }
 }

@@ -12,7 +12,7 @@
 //! left out: it would take the lead back to the recorded rep.
 
 use super::agreement::Agreement;
-use super::ledger::{Ledger, number};
+use super::ledger::{Ledger, company, number};
 use super::odds::Odds;
 use crate::domain::entity::{Entity, EntityKey, Kind};
 use crate::domain::fact::{Counter, Fact};
@@ -229,12 +229,11 @@ impl Tried {
                 let level = levels.first().map_or("", String::as_str);
                 let first = self.ledger.name(level);
                 let two = levels.iter().take(2).map(String::as_str).collect::<Vec<_>>();
-                let account = created.fields.account_id.as_ref().map(|id| number(id.as_str()));
-                let own = number(created.lead_id.as_str());
+                let company = company(self.filter.shard().state(), &event.domain, created);
                 let owner = created.fields.owner_id.as_ref().filter(|_| self.is_history);
                 let owner = owner.map(|owner| self.ledger.name(owner.as_str()));
                 let row = self.ledger.row(&event.domain, &created.lead_id);
-                row.account = account.unwrap_or(own);
+                row.company = company;
                 row.created_at = created.fields.created_at;
                 row.level = first;
                 row.segment = number(&two.join("\0"));

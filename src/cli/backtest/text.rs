@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use crate::evaluate::lift::{ArmShown, LiftReport};
+use crate::evaluate::lift::{ArmShown, Drawn, LiftReport};
 use crate::evaluate::report::Report;
 use crate::evaluate::stats::Interval;
 use crate::evaluate::warnings::Warning;
@@ -172,6 +172,24 @@ pub fn lift(report: &LiftReport) -> String {
     out
 }
 
+/// For what the arms were drawn, and what that does to the intervals.
+fn drawn(drawn: &Drawn) -> String {
+    let Drawn { by, companies, in_both } = drawn;
+    let arms = match *by {
+        "account" => {
+            format!("arms by account: {companies} companies, {in_both} of them in both arms")
+        }
+        "lead" => format!("arms by lead, of {companies} companies"),
+        "both" => {
+            format!("arms by lead, then by account or the other way, of {companies} companies")
+        }
+        _ => {
+            format!("{companies} companies; the policy that drew the arms is not in the recording")
+        }
+    };
+    format!("{arms}; intervals by company, whose leads go together (cluster-robust)")
+}
+
 fn write_lift(report: &LiftReport, out: &mut String) -> fmt::Result {
     writeln!(
         out,
@@ -197,6 +215,8 @@ fn write_lift(report: &LiftReport, out: &mut String) -> fmt::Result {
     };
     row("treatment", &report.treatment)?;
     row("control", &report.control)?;
+    let ArmShown { companies, design_effect, .. } = &report.control;
+    writeln!(out, "\n{}", drawn(&report.drawn))?;
     if let Some(difference) = &report.difference {
         writeln!(out, "\ndifference               {}   (Newcombe 1998)", points(difference))?;
     }
@@ -214,7 +234,7 @@ fn write_lift(report: &LiftReport, out: &mut String) -> fmt::Result {
         writeln!(
             out,
             "\nto find a difference of {:.1} points (80 % power, 5 % level): {control} closed control \
-             leads; there are {closed}",
+             leads; there are {closed} of {companies} companies (design effect {design_effect:.2})",
             needed.difference * 100.0
         )?;
     }

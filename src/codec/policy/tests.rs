@@ -12,6 +12,7 @@ queue = "catch-all"
 [choice]
 method = "win_rate"
 control_share = 0.05
+control_unit = "lead"
 floor = 0.03
 max_share = 2.0
 min_share = 0.5

@@ -1,5 +1,6 @@
 //! Internet domains as people write them, and the domain that says which company a lead is from.
 
+use crate::domain::account::AccountView;
 use crate::domain::lead_fields::LeadFields;
 use crate::domain::text::normalise;
 
@@ -31,12 +32,20 @@ pub(in crate::domain) fn company_domain<'e>(email: &'e str, more: &[String]) -> 
 }
 
 /// The domains that a lead gives away, that of its e-mail first.
-pub(super) fn of_lead(lead: &LeadFields, more: &[String]) -> Vec<String> {
+pub(in crate::domain) fn of_lead(lead: &LeadFields, more: &[String]) -> Vec<String> {
     let email = lead.email.as_ref().map(|email| normalise(email.reveal()).into_owned());
     let by_mail = email.as_deref().and_then(|email| company_domain(email, more)).and_then(host);
     let by_site = lead.website.as_deref().and_then(host);
     let by_site = by_site.filter(|host| !super::free_mail::is_free(host, more));
     by_mail.into_iter().chain(by_site).collect()
+}
+
+/// The company domains that an account lists, in its order.
+pub(in crate::domain) fn of_account(
+    account: &AccountView<'_>,
+    more: &[String],
+) -> impl Iterator<Item = String> {
+    account.domains().filter_map(host).filter(|host| !super::free_mail::is_free(host, more))
 }
 
 #[cfg(test)]

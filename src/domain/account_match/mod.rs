@@ -12,7 +12,9 @@ mod postings;
 #[cfg(test)]
 mod tests;
 
-pub(super) use domain::company_domain;
+pub(super) use domain::{
+    company_domain, of_account as account_domains, of_lead as company_domains,
+};
 pub(super) use index::Accounts;
 pub(super) use name::normalise_company;
 

@@ -30,9 +30,24 @@ fn rep(id: &str, active: bool, at: i64) -> String {
 /// `leads` leads, one an hour, to ann and bob; each closes a day later: ann wins every second one of hers,
 /// bob none. Every line in, followed by what the router said.
 fn recording(policy: &str, leads: i64) -> Vec<String> {
+    let mut had = 0;
+    let industry =
+        |number: i64| json!({ "industry": if number % 3 == 0 { "retail" } else { "software" } });
+    record(policy, leads, industry, |_, rep| {
+        had += i64::from(rep == "ann");
+        rep == "ann" && had % 2 == 0
+    })
+}
+
+/// The same of other leads that are won otherwise.
+fn record(
+    policy: &str,
+    leads: i64,
+    fields: impl Fn(i64) -> Value,
+    mut is_won: impl FnMut(i64, &str) -> bool,
+) -> Vec<String> {
     let mut pipe = Pipe::new(Some(PolicyFile::parse(policy).unwrap()));
     let mut lines = Vec::new();
-    let mut wins = 0;
     let mut feed = |text: String| {
         let mut out = Vec::new();
         pipe.line(text.as_bytes(), &mut out);
@@ -55,8 +70,8 @@ fn recording(policy: &str, leads: i64) -> Vec<String> {
             feed(deals.remove(0).1);
         }
         let id = format!("L{number}");
-        let created = json!({ "event_id": id, "lead_id": id, "created_at": at,
-            "industry": if number % 3 == 0 { "retail" } else { "software" } });
+        let mut created = json!({ "event_id": id, "lead_id": id, "created_at": at });
+        created.as_object_mut().unwrap().extend(fields(number).as_object().unwrap().clone());
         let Some(rep) = feed(line("lead-created", at, created)) else { panic!("not assigned") };
         // Ours, come back from the CRM; and the touch of the rep who has it.
         let echo = json!({ "event_id": format!("e{id}"), "lead_id": id, "changed_at": at,
@@ -65,8 +80,7 @@ fn recording(policy: &str, leads: i64) -> Vec<String> {
         let touch = json!({ "event_id": format!("a{id}"), "lead_id": id, "rep_id": rep,
             "kind": "CALL", "occurred_at": at + 60_000 });
         feed(line("lead-activity", at + 60_000, touch));
-        wins += i64::from(rep == "ann");
-        let won = rep == "ann" && wins % 2 == 0;
+        let won = is_won(number, &rep);
         let deal = json!({ "event_id": id, "opportunity_id": format!("O{id}"), "lead_id": id,
             "outcome": if won { "WON" } else { "LOST" }, "rep_id": rep, "closed_at": at + DAY,
             "amount": if won { json!(1_000) } else { Value::Null }, "currency": "EUR" });
@@ -87,10 +101,10 @@ fn backtest(lines: &[String], recorded: &str, tried: &str) -> (Report, Tried) {
     run(plan, JsonLines::new(Cursor::new(lines.join("\n").into_bytes()), |_, _| {})).unwrap()
 }
 
-fn lift(lines: &[String]) -> LiftReport {
+fn lift(lines: &[String], recorded: Option<&str>) -> LiftReport {
     use lead_router::cli::backtest::drive::Source;
     let mut source = JsonLines::new(Cursor::new(lines.join("\n").into_bytes()), |_, _| {});
-    let mut lift = Lift::default();
+    let mut lift = Lift::new(recorded.map(|text| PolicyFile::parse(text).unwrap()));
     while let Some(heard) = source.next().unwrap() {
         lift.take(&heard);
     }
@@ -162,7 +176,9 @@ fn a_recording_that_is_not_whole_is_told() {
 #[test]
 fn the_arms_are_counted_by_the_arm_assigned() {
     let lines = recording(ARMS, 400);
-    let report = lift(&lines);
+    let report = lift(&lines, Some(ARMS));
+    assert_eq!((report.drawn.by, report.drawn.companies), ("lead", 400));
+    assert_eq!((report.control.design_effect, lift(&lines, None).drawn.by), (1.0, "unknown"));
     let (treatment, control) = (&report.treatment, &report.control);
     assert_eq!(treatment.leads + control.leads, 400);
     assert_eq!((treatment.open, control.open, control.too_recent), (0, 0, 0));
@@ -173,7 +189,35 @@ fn the_arms_are_counted_by_the_arm_assigned() {
     assert!(difference.low < difference.estimate && difference.estimate < difference.high);
     assert!(report.doubly_robust.unwrap().contains(difference.estimate));
     assert!(report.needed.control.unwrap() > 1_000);
-    assert_eq!(lift(&recording(ROTATION, 30)).warnings[0].kind, "nothing_to_compare");
+    assert_eq!(lift(&recording(ROTATION, 30), None).warnings[0].kind, "nothing_to_compare");
+}
+
+#[test]
+fn companies_are_held_out_as_a_whole_and_count_as_such() {
+    // A company has four leads, which are won or lost together.
+    let email = |number: i64| json!({ "email": format!("p{number}@c{}.com", number % 100) });
+    let by_account = format!("{ARMS}control_unit = \"account\"\n");
+    let lines = record(&by_account, 400, email, |number, _| number % 5 == 0);
+    let report = lift(&lines, Some(&by_account));
+    let drawn = &report.drawn;
+    assert_eq!((drawn.by, drawn.companies, drawn.in_both), ("account", 100, 0));
+    let (treatment, control) = (&report.treatment, &report.control);
+    assert_eq!(
+        (treatment.closed + control.closed, treatment.companies + control.companies),
+        (400, 100)
+    );
+    for arm in [treatment, control] {
+        assert_eq!(arm.closed, 4 * arm.companies);
+        assert!((3.9..4.6).contains(&arm.design_effect), "{arm:?}");
+    }
+    // By lead the same companies are in both arms; what each says is the same.
+    let lines = record(ARMS, 400, email, |number, _| number % 5 == 0);
+    let by_lead = lift(&lines, Some(ARMS));
+    assert!(by_lead.drawn.by == "lead" && by_lead.drawn.in_both > 60, "{:?}", by_lead.drawn);
+    assert!(by_lead.difference.unwrap().width() < report.difference.unwrap().width());
+    assert!(report.needed.control.unwrap() > 2 * by_lead.needed.control.unwrap());
+    let shown = text::lift(&report);
+    assert!(shown.contains("arms by account: 100 companies, 0 of them in both arms"), "{shown}");
 }
 
 /// The program, on files.
