@@ -10,7 +10,8 @@ use lead_router::domain::input::SegmentFields;
 use lead_router::domain::policy::SegmentPolicy;
 use lead_router::domain::time::{Span, Timestamp};
 use lead_router::domain::win_rate::{
-    Block, Deal, Estimate, Query, Rival, Segment, evidence, learn, scores, segment,
+    Block, Deal, Estimate, Prospect, Query, Rival, Segment, evidence, learn, learn_amount, scores,
+    segment,
 };
 
 const REPS: usize = 50;
@@ -49,7 +50,9 @@ fn teach(shared: &mut Block, reps: &mut [Block], state: &mut u64, number: u64) {
         age: Some(Span::from_days((draw(state) % 90) as i64)),
         tenure: Some(Span::from_days(500)),
     };
-    learn(shared, &mut reps[rep], &deal);
+    let mut observation = learn(shared, &mut reps[rep], &deal);
+    let amount = 100_000 + (draw(state) % 1_000_000) as i64;
+    learn_amount(shared, &mut reps[rep], &mut observation, amount, Some("EUR"));
 }
 
 /// Median of the rounds, each so many times.
@@ -79,6 +82,7 @@ fn main() {
         let estimates: Vec<Estimate> =
             reps.iter().map(|rep| query.estimate(Some(rep), tenure)).collect();
         let rival = |estimate: &Estimate| Rival {
+            worth: 1.0,
             estimate: *estimate,
             fair: 10.0,
             given: 12.0,
@@ -89,6 +93,12 @@ fn main() {
     });
     println!("scoring, {REPS} candidates: {:.1} us a lead", scoring / 1_000.0);
     println!("scoring: {:.3} us a candidate (goal 0.8)", scoring / 1_000.0 / REPS as f64);
+    let worth = median(201, 10, || {
+        at = (at + 1) % leads.len();
+        let prospect = Prospect::new(Some(&shared), &leads[at]);
+        reps.iter().for_each(|rep| _ = black_box(prospect.worth(Some(rep))));
+    });
+    println!("by expected amount: {:.3} us more a candidate", worth / 1_000.0 / REPS as f64);
     let mut number = DEALS;
     let update = median(201, 10, || {
         teach(&mut shared, &mut reps, &mut state, number);

@@ -8,7 +8,7 @@ use super::entity::{LeadEntity, PoolEntity};
 use super::hash;
 use super::ids::{LeadId, RepId, TerritoryId};
 use super::input::SegmentFields;
-use super::policy::{ChoiceMethod, ControlUnit};
+use super::policy::{ChoiceMethod, ControlUnit, Objective};
 use super::published::{Arm, Candidate, Method, Reason, WinProbability};
 use super::rotation::Entrant;
 use super::territory::Member;
@@ -36,6 +36,8 @@ struct Looked {
     gate: Gate,
     preferred: usize,
     estimate: Option<win_rate::Estimate>,
+    /// What a won deal would bring, if the choice goes by that.
+    worth: Option<win_rate::Worth>,
 }
 
 /// Chooses among the members of a territory. Writes the pool's rotation.
@@ -88,6 +90,8 @@ fn look(
     let segment = win_rate::segment(&draft.policy.segment, &segment);
     let shared = draft.learned(&win_rate::shared_id());
     let query = shared.map(|shared| win_rate::Query::new(Some(shared), &segment));
+    let by_amount = draft.policy.choice.objective == Objective::ExpectedAmount;
+    let prospect = by_amount.then(|| win_rate::Prospect::new(shared, &segment));
     let look_at = |(rep_id, weight): (&RepId, u32)| {
         let rep = draft.rep(rep_id).and_then(|rep| rep.definition.as_ref());
         let hired_at = rep.and_then(|rep| rep.hired_at);
@@ -99,6 +103,7 @@ fn look(
             gate: availability::gate(draft, rep_id, lead, Some(pool_id)),
             preferred: rep.map_or(0, |rep| availability::preferred(rep, lead)),
             estimate,
+            worth: prospect.as_ref().map(|prospect| prospect.worth(draft.learned(rep_id))),
         }
     };
     unique.into_iter().map(look_at).collect()
@@ -237,7 +242,12 @@ impl Chooser<'_, '_> {
         let shared = self.draft.learned(&win_rate::shared_id())?;
         let estimates: Vec<win_rate::Estimate> =
             pick.iter().filter_map(|one| one.estimate).collect();
-        Some(win_rate::evidence(Some(shared), &estimates))
+        let evidence = win_rate::evidence(Some(shared), &estimates);
+        let worths = pick.iter().filter_map(|one| one.worth.as_ref());
+        Some(match self.draft.policy.choice.objective {
+            Objective::WinProbability => evidence,
+            Objective::ExpectedAmount => evidence.or_by_amount(Some(shared), worths),
+        })
     }
 
     fn by_win_rate(&mut self, pick: &[&Looked], evidence: &win_rate::Evidence) -> Choice {
@@ -252,7 +262,8 @@ impl Chooser<'_, '_> {
             .filter_map(|(one, (fair, given))| {
                 let (fair, given) = (*fair, *given);
                 let ahead = availability::ahead(self.draft, &one.rep_id, Some(self.pool_id));
-                Some(win_rate::Rival { estimate: one.estimate?, fair, given, ahead })
+                let worth = one.worth.map_or(1.0, |worth| worth.expected);
+                Some(win_rate::Rival { estimate: one.estimate?, worth, fair, given, ahead })
             })
             .collect();
         let scores = win_rate::scores(&rivals, evidence);

@@ -64,7 +64,12 @@ fn learn(draft: &mut Draft<'_>, event: &OpportunityClosed) -> Observation {
             age: opened_at.map(|opened_at| event.closed_at.since(opened_at)),
             tenure: hired_at.map(|hired_at| began_at.since(hired_at)),
         };
-        win_rate::learn(shared, own, &deal)
+        let mut observation = win_rate::learn(shared, own, &deal);
+        if let Some(amount) = event.amount {
+            let currency = event.currency.as_deref();
+            win_rate::learn_amount(shared, own, &mut observation, amount, currency);
+        }
+        observation
     })
 }
 

@@ -37,6 +37,15 @@ pub enum ChoiceMethod {
     RoundRobin,
 }
 
+/// What the choice by win rate makes the most of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Objective {
+    /// Wins.
+    WinProbability,
+    /// Won amounts.
+    ExpectedAmount,
+}
+
 /// What goes to one arm as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ControlUnit {
@@ -48,6 +57,7 @@ pub enum ControlUnit {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
     pub method: ChoiceMethod,
+    pub objective: Objective,
     /// Share of leads held out in the control arm, 0–1.
     pub control_share: f64,
     pub control_unit: ControlUnit,
@@ -298,6 +308,7 @@ impl Default for Policy {
             catch_all: QueueId::new("catch-all"),
             choice: Choice {
                 method: ChoiceMethod::WinRate,
+                objective: Objective::WinProbability,
                 control_share: 0.05,
                 control_unit: ControlUnit::Lead,
                 floor: 0.03,

@@ -10,6 +10,7 @@ use super::fact::{Fact, Rejection};
 use super::ids::{DomainId, LeadId, QueueId, RepId, TerritoryId};
 use super::input::{Envelope, Input, Origin};
 use super::lead_fields::LeadFields;
+use super::policy::Objective;
 use super::published::Reason;
 use super::router::{self, Task};
 use super::state::{Domain, State};
@@ -115,7 +116,11 @@ impl State {
             Entity::Deal(deal) => Some((&deal.rep_id, deal.observation.as_ref()?)),
             _ => None,
         });
-        win_rate::standings(shared, deals, |rep| learned(rep.as_str()))
+        let objective = match domain.get(Kind::Policy, "") {
+            Some(Entity::Policy(policy)) => policy.current.policy.choice.objective,
+            _ => Objective::WinProbability,
+        };
+        win_rate::standings(shared, deals, |rep| learned(rep.as_str()), objective)
     }
 
     /// Why an input would be rejected, without deciding it: a rejected input must not move time, so one

@@ -399,6 +399,9 @@ mod tests {
             let alone = |arm: &ArmShown| wilson(arm.rate.estimate, arm.closed as f64);
             without += u32::from(newcombe(&alone(&treatment), &alone(&control)).contains(0.0));
         }
+        println!(
+            "the interval holds the truth in {with} of 600, if leads counted alone in {without}"
+        );
         assert!((558..=582).contains(&with), "{with} of 600");
         assert!(without < 480, "leads of a company go together in this world: {without} of 600");
     }

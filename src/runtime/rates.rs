@@ -46,7 +46,8 @@ fn of(view: &View, domain: &str) -> Vec<Standing> {
     let deals = view.deals(domain);
     let Some(shared) = blocks.get(&shared_id()) else { return Vec::new() };
     let deals = deals.iter().map(|(rep, observation): &(RepId, Observation)| (rep, observation));
-    standings(shared, deals, |rep| blocks.get(rep).map(|block: &Block| block))
+    let own = |rep: &RepId| blocks.get(rep).map(|block: &Block| block);
+    standings(shared, deals, own, view.objective(domain))
 }
 
 fn row(it: &Standing) -> Value {
@@ -60,6 +61,7 @@ fn row(it: &Standing) -> Value {
             "mean": it.estimate.mean, "low": it.estimate.low, "high": it.estimate.high,
         },
         "team": it.team.mean,
+        "amount": it.worth,
         "place": it.place,
         "thin": it.evidence.thin,
         "router": it.router(),
@@ -73,7 +75,7 @@ fn html(domain: &str, rows: &[Standing]) -> String {
         format!(
             "<tr><td>{}<td>{}<td class=n>{}<td class=n>{}<td class=n>{}<td class=n>{}<td \
              class=track><i style=\"left:{low:.1}%;width:{:.1}%\"></i><b style=\"left:{:.1}%\"></b>\
-             <td class=n>{} to {}<td>{}",
+             <td class=n>{} to {}<td class=n>{:.2}<td>{}",
             text(&it.level),
             text(it.rep_id.as_str()),
             it.deals,
@@ -84,11 +86,12 @@ fn html(domain: &str, rows: &[Standing]) -> String {
             it.estimate.mean * 100.0,
             percent(it.estimate.low),
             percent(it.estimate.high),
+            it.worth,
             it.router()
         )
     };
     let body: String = rows.iter().map(line).collect();
-    let none = "<tr><td colspan=9>No closed deals yet.";
+    let none = "<tr><td colspan=10>No closed deals yet.";
     let body = if body.is_empty() { none.to_owned() } else { body };
     PAGE.replace("{{domain}}", &text(domain)).replace("{{rows}}", &body)
 }

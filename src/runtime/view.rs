@@ -18,6 +18,7 @@ use super::sla_table::{Question, SlaTable};
 use crate::domain::entity::{Entity, EntityKey, Kind, LeadEntity, Phase, RepEntity};
 use crate::domain::fact::Fact;
 use crate::domain::ids::{DomainId, RepId};
+use crate::domain::policy::Objective;
 use crate::domain::win_rate::{Block, Observation};
 use crate::engine::report::{BatchReport, Observer, ShardEvent};
 
@@ -64,6 +65,8 @@ pub struct View {
     /// What was learned, and the deals that it was learned from, for the table of win rates.
     learned: DashMap<Key, Seen<Block>>,
     deals: DashMap<Key, Seen<(RepId, Observation)>>,
+    /// What each domain's policy makes the most of.
+    objectives: DashMap<DomainId, Seen<Objective>>,
     /// Shards that were taken away: what is held of them is old, and good again if they are reused.
     away: DashMap<i32, ()>,
 }
@@ -163,6 +166,13 @@ impl View {
         here.map(|entry| entry.value().is.clone()).collect()
     }
 
+    /// What a domain's policy makes the most of.
+    pub(super) fn objective(&self, domain: &str) -> Objective {
+        let seen = self.objectives.get(&DomainId::new(domain)).map(|entry| entry.value().clone());
+        let here = seen.filter(|seen| !self.away.contains_key(&seen.shard));
+        here.map_or(Objective::WinProbability, |seen| seen.is)
+    }
+
     fn put(&self, shard: i32, key: &EntityKey, entity: Option<&Entity>) {
         let place = (key.domain.clone(), Arc::clone(&key.id));
         if key.kind == Kind::Lead {
@@ -216,6 +226,10 @@ impl View {
             (Kind::Deal, _) => {
                 self.deals.remove(&place);
             }
+            (Kind::Policy, Some(Entity::Policy(policy))) => {
+                let is = policy.current.policy.choice.objective;
+                self.objectives.insert(place.0, Seen { shard, is });
+            }
             _ => {}
         }
     }
@@ -231,6 +245,7 @@ impl View {
         self.sla.forget(shard);
         self.learned.retain(|_, seen| seen.shard != shard);
         self.deals.retain(|_, seen| seen.shard != shard);
+        self.objectives.retain(|_, seen| seen.shard != shard);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::domain::published::{Arm, Cause, Method, Reason, Stage};
 use crate::domain::territory::{
     Condition, Field, LeadField, Member, Op, Operands, Rule, TerritoryDef,
 };
-use crate::domain::win_rate::Observation;
+use crate::domain::win_rate::{AmountTaught, Observation};
 
 records! {
     DomainEntity {
@@ -41,7 +41,8 @@ records! {
     WindowCount { start_at, total, by_pool }
     StickyEntity { rep_id, lead_id, territory_id, touched_at, expires_at }
     DealEntity { outcome, rep_id, closed_at, seen, observation, last_event_at }
-    Observation { features, closed_at, won, precision, response }
+    Observation { features, closed_at, won, precision, response, amount }
+    AmountTaught { currency, log, noise }
     SweepEntity { kind, cause, cursor, changes, again, next_at, reps }
     TerritoryMove { territory_id, effective_change, dated_at }
     LeadFields {

@@ -11,9 +11,10 @@ use crate::domain::ids::*;
 use crate::domain::input::*;
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
+use crate::domain::win_rate::{AmountTaught, Observation};
 
 /// The version, and the hash of the samples below as it writes them.
-const LAYOUT: (u8, u64) = (2, 16_528_307_440_653_272_605);
+const LAYOUT: (u8, u64) = (3, 2_182_603_379_377_356_545);
 
 fn at(number: i64) -> Timestamp {
     Timestamp(1_767_607_200_000 + number)
@@ -131,7 +132,14 @@ fn deal() -> DealEntity {
         rep_id: RepId::new("ann"),
         closed_at: at(17),
         seen: Seen(vec![3]),
-        observation: None,
+        observation: Some(Observation {
+            features: vec![0, 1, 2],
+            closed_at: at(17),
+            won: true,
+            precision: 0.5,
+            response: -1.0,
+            amount: Some(AmountTaught { currency: 7, log: 8.5, noise: 0.25 }),
+        }),
         last_event_at: at(18),
     }
 }

@@ -6,7 +6,7 @@
 //! | section | keys |
 //! |---|---|
 //! | `[catch_all]` | `queue`: where leads end that nobody takes; may be renamed, not emptied |
-//! | `[choice]` | `method` "win_rate" or "round_robin"; `control_share`, `floor` shares 0–1; `control_unit` "lead" or "account": what is held out as a whole; `max_share`, `min_share` of fair load, 0 = off; `salt` |
+//! | `[choice]` | `method` "win_rate" or "round_robin"; `objective` "win_probability" or "expected_amount" (of the won deal, times its probability): what the choice by win rate makes the most of; `control_share`, `floor` shares 0–1; `control_unit` "lead" or "account": what is held out as a whole; `max_share`, `min_share` of fair load, 0 = off; `salt` |
 //! | `[segment]` | `dimensions` (`industry, employees, state, country, postal_code, annual_revenue, product, source, attributes.NAME`); `employees`, `annual_revenue`: band bounds, ascending |
 //! | `[rotation]` | `on_return` "level", "catch_up" or "keep"; `catch_up_turns` (2): at most so many in a row; `count_manual` |
 //! | `[[priority]]` | `class`; `when`: conditions that must all hold; the first match gives the class |

@@ -8,9 +8,9 @@ use crate::codec::condition::{self, OPS};
 use crate::domain::calendar::{Calendar, CalendarText};
 use crate::domain::ids::QueueId;
 use crate::domain::policy::{
-    AvailabilityPolicy, Choice, ChoiceMethod, ControlUnit, Dimension, Hold, Intake, OnLeadChange,
-    OnReturn, Policy, PriorityClass, Reroute, Rotation, SegmentPolicy, SkillsPolicy, Sticky,
-    StickyScope, Transition, WhenUnavailable,
+    AvailabilityPolicy, Choice, ChoiceMethod, ControlUnit, Dimension, Hold, Intake, Objective,
+    OnLeadChange, OnReturn, Policy, PriorityClass, Reroute, Rotation, SegmentPolicy, SkillsPolicy,
+    Sticky, StickyScope, Transition, WhenUnavailable,
 };
 use crate::domain::territory::{Condition, Field};
 
@@ -73,13 +73,26 @@ fn read_catch_all(root: &Table<'_>, default: QueueId) -> QueueId {
 }
 
 fn read_choice(root: &Table<'_>, default: Choice) -> Choice {
-    let keys =
-        ["method", "control_share", "control_unit", "floor", "max_share", "min_share", "salt"];
+    let keys = [
+        "method",
+        "objective",
+        "control_share",
+        "control_unit",
+        "floor",
+        "max_share",
+        "min_share",
+        "salt",
+    ];
     let section = root.section("choice", &keys);
+    let objectives = [
+        ("win_probability", Objective::WinProbability),
+        ("expected_amount", Objective::ExpectedAmount),
+    ];
     let units = [("lead", ControlUnit::Lead), ("account", ControlUnit::Account)];
     let methods = [("win_rate", ChoiceMethod::WinRate), ("round_robin", ChoiceMethod::RoundRobin)];
     let choice = Choice {
         method: section.choice("method", &methods, default.method),
+        objective: section.choice("objective", &objectives, default.objective),
         control_share: section.number("control_share", 0.0..=1.0, default.control_share),
         control_unit: section.choice("control_unit", &units, default.control_unit),
         floor: section.number("floor", 0.0..=1.0, default.floor),

@@ -11,6 +11,7 @@ const DEFAULTS: &str = r#"
 queue = "catch-all"
 [choice]
 method = "win_rate"
+objective = "win_probability"
 control_share = 0.05
 control_unit = "lead"
 floor = 0.03

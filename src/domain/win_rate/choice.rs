@@ -1,4 +1,5 @@
-//! The score that the choice by win rate compares: P(win) with a price on load.
+//! The score that the choice by win rate compares: P(win), or the amount that it promises, with a price on
+//! load.
 
 use super::predict::{Estimate, Evidence};
 
@@ -6,6 +7,8 @@ use super::predict::{Estimate, Evidence};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rival {
     pub estimate: Estimate,
+    /// What the choice weighs P(win) by: the expected amount in usual ones, or 1.
+    pub worth: f64,
     /// Fair shares and leads given in this pool, decayed.
     pub fair: f64,
     pub given: f64,
@@ -38,7 +41,7 @@ pub fn scores(rivals: &[Rival], evidence: &Evidence) -> Vec<f64> {
 
 fn score(rival: &Rival, price: f64) -> f64 {
     let excess = (rival.given - rival.fair) / (rival.fair.max(0.0) + LOAD_FLOOR);
-    let score = rival.estimate.mean
+    let score = rival.estimate.mean * rival.worth
         - price * excess.clamp(-1.0, EXCESS_MAX)
         - CAP_PRICE * rival.ahead.max(0.0);
     if score.is_finite() { score } else { -1.0 }

@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use super::amount::{Amounts, Own};
 use super::features::{AGE_BUCKETS, FEATURES_MAX, Features, GROUPS_MAX};
 use super::gaussian::Gaussian;
 use super::rep::{Fit, PENDING_MAX, Rep, RepBlock, RepUpdate, SLOTS_MAX};
@@ -19,8 +20,8 @@ use crate::domain::time::Timestamp;
 
 /// What the first number of each part says: the kind of block, and the version of its layout.
 const EMPTY: f64 = 0.0;
-const SHARED: f64 = 103.0;
-const REP: f64 = 203.0;
+const SHARED: f64 = 104.0;
+const REP: f64 = 204.0;
 
 /// Texts and numbers, in an order that only this module knows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -111,6 +112,7 @@ fn rep_head(rep: &RepBlock) -> Part {
             numbers.extend([f64::from(*feature), f64::from(*group)]);
         }
     }
+    rep.amount.put(&mut numbers);
     Part { texts: Vec::new(), numbers }
 }
 
@@ -133,6 +135,7 @@ fn shared_head(shared: &SharedBlock) -> Part {
             numbers.extend([f64::from(*feature), *factor]);
         }
     }
+    shared.amounts.put(&mut numbers);
     let written = shared.base.texts.len();
     Part { texts: shared.features.names()[written..].to_vec(), numbers }
 }
@@ -160,8 +163,10 @@ fn restore_rep(image: &Image, mut head: Reader) -> Option<RepBlock> {
         let features = (0..features).map(|_| head.slot()).collect::<Option<_>>()?;
         pending.push(RepUpdate { features, at, precision, response });
     }
+    let amount = Own::read(&mut head)?;
     let done = base.rest.is_empty() && head.rest.is_empty();
-    done.then(|| RepBlock::restored(image.base.clone(), rep, pending, deals, fit))
+    let block = || RepBlock::restored(image.base.clone(), rep, pending, deals, fit);
+    done.then(|| RepBlock { amount, ..block() })
 }
 
 fn restore_shared(image: &Image, mut head: Reader) -> Option<SharedBlock> {
@@ -198,28 +203,30 @@ fn restore_shared(image: &Image, mut head: Reader) -> Option<SharedBlock> {
         }
         pending.push(SharedUpdate { at, dimension, design, precision, response });
     }
+    let amounts = Arc::new(Amounts::read(&mut head)?);
     let done = base.rest.is_empty() && head.rest.is_empty();
-    done.then(|| SharedBlock::restored(image.base.clone(), features, effects, pending, small))
+    let block = || SharedBlock::restored(image.base.clone(), features, effects, pending, small);
+    done.then(|| SharedBlock { amounts, ..block() })
 }
 
 /// Takes numbers off a list; None when they run out or are not what they should be.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     rest: &'a [f64],
 }
 
 impl Reader<'_> {
-    fn number(&mut self) -> Option<f64> {
+    pub(super) fn number(&mut self) -> Option<f64> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;
         Some(*first)
     }
 
-    fn count(&mut self, most: usize) -> Option<usize> {
+    pub(super) fn count(&mut self, most: usize) -> Option<usize> {
         let number = self.number()?;
         (number >= 0.0 && number <= most as f64 && number % 1.0 == 0.0).then_some(number as usize)
     }
 
-    fn time(&mut self) -> Option<Timestamp> {
+    pub(super) fn time(&mut self) -> Option<Timestamp> {
         self.number().map(|number| Timestamp(number as i64))
     }
 
@@ -227,7 +234,7 @@ impl Reader<'_> {
         Some((self.count(FEATURES_MAX - 1)? as u32, self.count(GROUPS_MAX - 1)? as u8))
     }
 
-    fn array<const N: usize>(&mut self) -> Option<[f64; N]> {
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[f64; N]> {
         let (first, rest) = self.rest.split_first_chunk::<N>()?;
         self.rest = rest;
         Some(*first)
@@ -238,7 +245,7 @@ impl Reader<'_> {
         Some(Fit { strength, power, shift: self.number()?, reps: self.number()? })
     }
 
-    fn list(&mut self, length: usize) -> Option<Vec<f64>> {
+    pub(super) fn list(&mut self, length: usize) -> Option<Vec<f64>> {
         let (first, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
         Some(first.to_vec())

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::amount::unlearn_amount;
 use super::features::{AGE_FIRST, ALL, FEATURES_MAX, GROUP_ALL, age_bucket, tenure_feature};
 use super::logistic;
 use super::rep::{PACE_COUNT, RepBlock, RepUpdate, View};
@@ -91,15 +92,17 @@ fn take_in(shared: &mut SharedBlock, rep: &mut RepBlock, deal: &Deal) -> Observa
         won: deal.won,
         precision: site.precision,
         response: site.response,
+        amount: None,
     }
 }
 
-/// Takes back what was learned from a deal.
+/// Takes back what was learned from a deal, its amount included.
 ///
 /// Directly after `learn` both blocks' effects are as before up to rounding. Later, what is left of
 /// the deal after forgetting is taken back, as far as the beliefs still tell it apart from others.
 /// The record of the models' predictions stays: they were made.
 pub fn unlearn(shared: &mut Block, rep: &mut Block, observation: &Observation) {
+    unlearn_amount(shared, rep, observation);
     let (Kind::Shared(shared), Kind::Rep(rep)) = (&mut shared.kind, &mut rep.kind) else {
         return;
     };

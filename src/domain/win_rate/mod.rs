@@ -4,11 +4,12 @@
 //! for a closed deal, plus what its age at close says of the outcome. A deal changes two blocks: the
 //! shared one of the domain (g, tenure, and the ages of won and lost deals) and the rep's. `rep` and
 //! `shared` say how the joint belief over both is kept, `learn` how a deal enters it, `predict` how a
-//! lead is looked at, `choice` how the choice weighs load.
+//! lead is looked at, `choice` how the choice weighs load. `amount` says what a won deal brings.
 //!
 //! Nothing here reads a clock: forgetting goes by the time of the deals, and only when one is learned,
 //! never when a lead is looked at.
 
+mod amount;
 mod choice;
 mod features;
 mod gaussian;
@@ -22,6 +23,7 @@ mod shared;
 mod standings;
 #[cfg(test)]
 mod tests;
+mod worth;
 
 use std::fmt;
 
@@ -31,12 +33,14 @@ use super::time::Timestamp;
 use rep::RepBlock;
 use shared::SharedBlock;
 
+pub use amount::{AmountTaught, learn_amount};
 pub use choice::{Rival, scores};
 pub use image::{Image, Part};
 pub use learn::{Deal, learn, unlearn};
 pub use predict::{Estimate, Evidence, Query, evidence, predict};
 pub use segment::{Segment, segment};
 pub use standings::{Standing, standings};
+pub use worth::{Prospect, Worth};
 
 /// Learned numbers: shared by all reps of a domain (`shared_id`) or of one rep (id = rep id). The
 /// default is a block of which nothing is known yet: `learn` makes of it what it needs.
@@ -73,8 +77,12 @@ impl Block {
     pub fn is_sound(&self) -> bool {
         match &self.kind {
             Kind::Empty => true,
-            Kind::Shared(shared) => shared.now.belief.is_sound() && shared.head.is_sound(),
-            Kind::Rep(rep) => rep.now.belief.is_sound() && rep.fit.is_sound(),
+            Kind::Shared(shared) => {
+                shared.now.belief.is_sound() && shared.head.is_sound() && shared.amounts.is_sound()
+            }
+            Kind::Rep(rep) => {
+                rep.now.belief.is_sound() && rep.fit.is_sound() && rep.amount.is_sound()
+            }
         }
     }
 
@@ -117,4 +125,6 @@ pub struct Observation {
     pub won: bool,
     pub precision: f64,
     pub response: f64,
+    /// What its amount taught; None = it was lost, or stated none above zero.
+    pub amount: Option<AmountTaught>,
 }

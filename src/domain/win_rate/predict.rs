@@ -15,9 +15,9 @@ const EDGE: f64 = 1e-6;
 /// `all`, a level a dimension, the pair: no lead has more, for groups are numbered.
 const LEVELS_MAX: usize = GROUPS_MAX;
 /// A candidate's evidence counts from this share of what could be known on.
-const MOVED_MIN: f64 = 0.02;
+pub(super) const MOVED_MIN: f64 = 0.02;
 /// Reps are taken to differ from this log Bayes factor on.
-const FACTOR_MIN: f64 = -3.0;
+pub(super) const FACTOR_MIN: f64 = -3.0;
 
 /// P(win) of one lead with one rep.
 #[derive(Clone, Copy, Debug, PartialEq)]

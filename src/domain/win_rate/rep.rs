@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use super::amount::Own;
 use super::features::GROUPS_MAX;
 use super::gaussian::Gaussian;
 use super::image::{Part, rep_base};
@@ -315,6 +316,8 @@ pub(super) struct RepBlock {
     pub(super) deals: u64,
     /// By group, what the rep adds to the re-fit of the variances.
     pub(super) fit: Fit,
+    /// How the amounts that the rep wins compare.
+    pub(super) amount: Own,
 }
 
 /// By group: how many deviations the data determine, and the sum of their squares.
@@ -339,7 +342,7 @@ impl RepBlock {
     pub(super) fn new(variances: [f64; GROUPS_MAX], at: Timestamp) -> RepBlock {
         let now = Rep::new(variances, at);
         let base = Arc::new(rep_base(&now));
-        RepBlock { base, pending: Vec::new(), now: Arc::new(now), deals: 0, fit: Fit::default() }
+        RepBlock::restored(base, now, Vec::new(), 0, Fit::default())
     }
 
     /// The block as it was written: the updates re-applied in order.
@@ -351,7 +354,7 @@ impl RepBlock {
         fit: Fit,
     ) -> RepBlock {
         pending.iter().for_each(|update| now.apply(update));
-        RepBlock { base, pending, now: Arc::new(now), deals, fit }
+        RepBlock { base, pending, now: Arc::new(now), deals, fit, amount: Own::default() }
     }
 
     /// Heap and own size.
@@ -369,6 +372,7 @@ impl RepBlock {
             + pending
             + self.pending.iter().map(update).sum::<usize>()
             + self.base.bytes()
+            + self.amount.bytes()
     }
 
     pub(super) fn apply(&mut self, update: RepUpdate, shared: &[[f64; 1]]) {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::amount::Amounts;
 use super::features::{
     AGE_BUCKETS, ALL, FEATURES_MAX, Features, GROUP_AGE, GROUP_ALL, GROUP_TENURE, GROUPS_MAX,
     age_from_days,
@@ -69,8 +70,9 @@ pub(super) struct SharedBlock {
     pub(super) base: Arc<Part>,
     pub(super) pending: Vec<SharedUpdate>,
     pub(super) now: Arc<Effects>,
-    /// Small, and written every time.
+    /// Small, and written every time; so is what amounts taught.
     pub(super) head: Head,
+    pub(super) amounts: Arc<Amounts>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -202,6 +204,7 @@ impl SharedBlock {
                 factor: 0.0,
                 ages: [[0.0; AGE_BUCKETS]; 2],
             },
+            amounts: Arc::default(),
         }
     }
 
@@ -215,7 +218,8 @@ impl SharedBlock {
     ) -> SharedBlock {
         pending.iter().for_each(|update| now.apply(&features, update));
         let features = Arc::new(features);
-        SharedBlock { features, base, pending, now: Arc::new(now), head }
+        let amounts = Arc::default();
+        SharedBlock { features, base, pending, now: Arc::new(now), head, amounts }
     }
 
     /// Heap and own size, the dictionary apart.
@@ -227,6 +231,7 @@ impl SharedBlock {
             + self.pending.capacity() * size_of::<SharedUpdate>()
             + self.pending.iter().map(update).sum::<usize>()
             + self.base.bytes()
+            + self.amounts.bytes()
     }
 
     pub(super) fn apply(&mut self, update: SharedUpdate) {

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use super::predict::{Estimate, Evidence, Query, evidence};
 use super::segment::Segment;
+use super::worth::{Prospect, Worth};
 use super::{Block, Observation};
 use crate::domain::ids::RepId;
+use crate::domain::policy::Objective;
 
 /// Effects that are of the deal and not of the lead.
 const OF_THE_DEAL: [&str; 2] = ["tenure=", "age="];
@@ -24,11 +26,16 @@ pub struct Standing {
     pub estimate: Estimate,
     /// The same of a rep of whom nothing is known: what the estimate is drawn towards.
     pub team: Estimate,
-    /// Place among the reps at this level, by the estimate; 1 = the first.
+    /// What a won deal of only this level is expected to bring, in usual amounts.
+    pub worth: f64,
+    /// Place among the reps at this level, by what the choice makes the most of; 1 = the first.
     pub place: usize,
     /// Whether the data tell the reps apart here; else leads go round.
     pub evidence: Evidence,
 }
+
+/// A level and a rep, with the deals and those won.
+type Count<'r> = ((u32, &'r RepId), (u64, u64));
 
 impl Standing {
     /// What the deals say, with nothing else known.
@@ -48,11 +55,12 @@ impl Standing {
 }
 
 /// All reps at all levels at which they have a deal, by level and place. `deals`: who closed each, and
-/// what was learned from it; `own`: the rep's block.
+/// what was learned from it; `own`: the rep's block; `objective`: what the choice goes by.
 pub fn standings<'a>(
     shared: &Block,
     deals: impl Iterator<Item = (&'a RepId, &'a Observation)>,
     own: impl Fn(&RepId) -> Option<&'a Block>,
+    objective: Objective,
 ) -> Vec<Standing> {
     let Some(names) = shared.shared().map(|shared| shared.features.names()) else {
         return Vec::new();
@@ -69,12 +77,12 @@ pub fn standings<'a>(
             *won += u64::from(observation.won);
         }
     }
-    let counts: Vec<((u32, &RepId), (u64, u64))> = counts.into_iter().collect();
+    let counts: Vec<Count<'_>> = counts.into_iter().collect();
     let levels = counts.chunk_by(|a, b| a.0.0 == b.0.0);
     let mut all: Vec<Standing> = levels
         .flat_map(|level| {
             let name = level.first().and_then(|((number, _), _)| names.get(*number as usize));
-            at_level(shared, name.map_or(ALL, String::as_str), level, &own)
+            at_level(shared, name.map_or(ALL, String::as_str), level, &own, objective)
         })
         .collect();
     let is_part = |standing: &Standing| standing.level != ALL;
@@ -85,31 +93,41 @@ pub fn standings<'a>(
 fn at_level<'a>(
     shared: &Block,
     level: &str,
-    counts: &[((u32, &RepId), (u64, u64))],
+    counts: &[Count<'_>],
     own: &impl Fn(&RepId) -> Option<&'a Block>,
+    objective: Objective,
 ) -> Vec<Standing> {
     let levels = if level == ALL { Vec::new() } else { vec![level.to_owned()] };
     let segment = Segment { levels };
     let query = Query::new(Some(shared), &segment);
     let team = query.estimate(None, None);
-    let estimates: Vec<Estimate> =
-        counts.iter().map(|((_, rep), _)| query.estimate(own(rep), None)).collect();
+    let prospect = Prospect::new(Some(shared), &segment);
+    let looked: Vec<(Estimate, Worth)> = counts
+        .iter()
+        .map(|((_, rep), _)| (query.estimate(own(rep), None), prospect.worth(own(rep))))
+        .collect();
+    let estimates: Vec<Estimate> = looked.iter().map(|(estimate, _)| *estimate).collect();
     let evidence = evidence(Some(shared), &estimates);
-    let place = |one: &Estimate| 1 + estimates.iter().filter(|it| it.mean > one.mean).count();
-    let standing =
-        |(((_, rep), (deals, won)), estimate): (&((u32, &RepId), (u64, u64)), &Estimate)| {
-            Standing {
-                rep_id: (*rep).clone(),
-                level: level.to_owned(),
-                deals: *deals,
-                won: *won,
-                estimate: *estimate,
-                team,
-                place: place(estimate),
-                evidence,
-            }
-        };
-    counts.iter().zip(&estimates).map(standing).collect()
+    let by_amount = objective == Objective::ExpectedAmount;
+    let worths = looked.iter().map(|(_, worth)| worth);
+    let evidence = if by_amount { evidence.or_by_amount(Some(shared), worths) } else { evidence };
+    let merit = |(estimate, worth): &(Estimate, Worth)| {
+        estimate.mean * if by_amount { worth.expected } else { 1.0 }
+    };
+    let place =
+        |one: &(Estimate, Worth)| 1 + looked.iter().filter(|it| merit(it) > merit(one)).count();
+    let standing = |(((_, rep), (deals, won)), one): (&Count<'_>, &(Estimate, Worth))| Standing {
+        rep_id: (*rep).clone(),
+        level: level.to_owned(),
+        deals: *deals,
+        won: *won,
+        estimate: one.0,
+        team,
+        worth: one.1.expected,
+        place: place(one),
+        evidence,
+    };
+    counts.iter().zip(&looked).map(standing).collect()
 }
 
 #[cfg(test)]
@@ -140,7 +158,7 @@ mod tests {
         }
         let own = |rep: &RepId| Some(if *rep == ann { &blocks[0] } else { &blocks[1] });
         let deals = observations.iter().map(|(rep, observation)| (*rep, observation));
-        let all = standings(&shared, deals, own);
+        let all = standings(&shared, deals, own, Objective::WinProbability);
         let shown: Vec<(&str, &str, u64, u64, usize)> = all
             .iter()
             .map(|it| (it.level.as_str(), it.rep_id.as_str(), it.deals, it.won, it.place))
@@ -162,6 +180,8 @@ mod tests {
 
     #[test]
     fn without_deals_there_is_nothing_to_see() {
-        assert!(standings(&Block::default(), std::iter::empty(), |_| None).is_empty());
+        let none =
+            standings(&Block::default(), std::iter::empty(), |_| None, Objective::WinProbability);
+        assert!(none.is_empty());
     }
 }

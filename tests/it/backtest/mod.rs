@@ -35,16 +35,16 @@ fn recording(policy: &str, leads: i64) -> Vec<String> {
         |number: i64| json!({ "industry": if number % 3 == 0 { "retail" } else { "software" } });
     record(policy, leads, industry, |_, rep| {
         had += i64::from(rep == "ann");
-        rep == "ann" && had % 2 == 0
+        (rep == "ann" && had % 2 == 0).then_some(1_000)
     })
 }
 
-/// The same of other leads that are won otherwise.
+/// The same of other leads that bring other amounts; `None` = lost.
 fn record(
     policy: &str,
     leads: i64,
     fields: impl Fn(i64) -> Value,
-    mut is_won: impl FnMut(i64, &str) -> bool,
+    mut amount: impl FnMut(i64, &str) -> Option<i64>,
 ) -> Vec<String> {
     let mut pipe = Pipe::new(Some(PolicyFile::parse(policy).unwrap()));
     let mut lines = Vec::new();
@@ -80,10 +80,10 @@ fn record(
         let touch = json!({ "event_id": format!("a{id}"), "lead_id": id, "rep_id": rep,
             "kind": "CALL", "occurred_at": at + 60_000 });
         feed(line("lead-activity", at + 60_000, touch));
-        let won = is_won(number, &rep);
+        let amount = amount(number, &rep);
         let deal = json!({ "event_id": id, "opportunity_id": format!("O{id}"), "lead_id": id,
-            "outcome": if won { "WON" } else { "LOST" }, "rep_id": rep, "closed_at": at + DAY,
-            "amount": if won { json!(1_000) } else { Value::Null }, "currency": "EUR" });
+            "outcome": if amount.is_some() { "WON" } else { "LOST" }, "rep_id": rep, "closed_at": at + DAY,
+            "amount": amount, "currency": "EUR" });
         deals.push((at + DAY, line("opportunity-closed", at + DAY, deal)));
     }
     deals.into_iter().for_each(|(_, deal)| drop(feed(deal)));
@@ -156,6 +156,34 @@ fn a_policy_that_learns_moves_leads_to_the_rep_who_wins() {
 }
 
 #[test]
+fn by_expected_amount_leads_move_to_the_rep_whose_wins_bring_more() {
+    // Both win every second one of theirs; bob's bring four times as much.
+    let mut had = [0, 0];
+    let lines = record(
+        ROTATION,
+        600,
+        |_| json!({}),
+        |_, rep| {
+            let (count, amount) =
+                if rep == "ann" { (&mut had[0], 1_000) } else { (&mut had[1], 4_000) };
+            *count += 1;
+            (*count % 2 == 0).then_some(amount)
+        },
+    );
+    let greedy = "[choice]\ncontrol_share = 0\nfloor = 0\nmax_share = 0\nmin_share = 0\n";
+    let (by_wins, _) = backtest(&lines, ROTATION, greedy);
+    let by_amount = format!("{greedy}objective = \"expected_amount\"\n");
+    let (by_amount, _) = backtest(&lines, ROTATION, &by_amount);
+    let of_bob = |report: &Report| report.load.iter().find(|it| it.rep_id == "bob").unwrap().tried;
+    assert!(of_bob(&by_amount) > 550 && of_bob(&by_wins) < 360, "{:?}", by_amount.load);
+    // A lead brings 1,250 under rotation, and 2,000 with bob.
+    let amount = by_amount.amount.as_ref().unwrap();
+    assert!((1_200.0..1_300.0).contains(&amount.recorded.estimate), "{amount:?}");
+    assert!(amount.lift.low > 300.0 && amount.lift.high < 1_000.0, "{amount:?}");
+    assert!(by_amount.wins.as_ref().unwrap().lift.contains(0.0));
+}
+
+#[test]
 fn a_recording_that_is_not_whole_is_told() {
     let lines = recording(ROTATION, 60);
     let (report, _) = backtest(&lines, "[choice]\ncontrol_share = 1\n", ROTATION);
@@ -197,7 +225,7 @@ fn companies_are_held_out_as_a_whole_and_count_as_such() {
     // A company has four leads, which are won or lost together.
     let email = |number: i64| json!({ "email": format!("p{number}@c{}.com", number % 100) });
     let by_account = format!("{ARMS}control_unit = \"account\"\n");
-    let lines = record(&by_account, 400, email, |number, _| number % 5 == 0);
+    let lines = record(&by_account, 400, email, |number, _| (number % 5 == 0).then_some(1_000));
     let report = lift(&lines, Some(&by_account));
     let drawn = &report.drawn;
     assert_eq!((drawn.by, drawn.companies, drawn.in_both), ("account", 100, 0));
@@ -211,7 +239,7 @@ fn companies_are_held_out_as_a_whole_and_count_as_such() {
         assert!((3.9..4.6).contains(&arm.design_effect), "{arm:?}");
     }
     // By lead the same companies are in both arms; what each says is the same.
-    let lines = record(ARMS, 400, email, |number, _| number % 5 == 0);
+    let lines = record(ARMS, 400, email, |number, _| (number % 5 == 0).then_some(1_000));
     let by_lead = lift(&lines, Some(ARMS));
     assert!(by_lead.drawn.by == "lead" && by_lead.drawn.in_both > 60, "{:?}", by_lead.drawn);
     assert!(by_lead.difference.unwrap().width() < report.difference.unwrap().width());

@@ -2,6 +2,7 @@
 //!
 //! Random histories, `LEAD_ROUTER_CASES` of each property (256 if it is not set); a failure is shrunk and shown.
 
+mod amounts;
 mod caps;
 mod outcomes;
 mod rotation;

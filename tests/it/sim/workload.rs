@@ -99,7 +99,8 @@ impl Workload {
         let value = json!({ "event_id": self.event_id(),
             "opportunity_id": format!("O{}", random.below(30)),
             "outcome": random.pick(&["WON", "LOST"]), "rep_id": random.pick(&REPS),
-            "closed_at": now.0, "country": "DE", "lead_id": self.some_lead(random) });
+            "closed_at": now.0, "country": "DE", "lead_id": self.some_lead(random),
+            "amount": now.0 % 50_000, "currency": "EUR" });
         send(cluster, "opportunity-closed", domain, &value, now);
     }
 

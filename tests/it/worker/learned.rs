@@ -34,9 +34,11 @@ fn deal(number: i64) -> Value {
     let rep = ["ann", "bob", "cid"][(number % 7 % 3) as usize];
     let industry = ["Bank", "Retail", "Steel"][(number % 5 % 3) as usize];
     let employees = [20, 200, 5_000][(number % 11 % 3) as usize];
+    let currency = ["EUR", "USD"][(number % 2) as usize];
     json!({ "event_id": format!("d{number}"), "opportunity_id": format!("O{about}"),
         "outcome": outcome, "rep_id": rep, "opened_at": opened_at, "closed_at": closed_at,
-        "industry": industry, "employees": employees })
+        "industry": industry, "employees": employees, "amount": 1_000 + number * 7_919 % 90_000,
+        "currency": currency })
 }
 
 fn bench() -> Bench {
@@ -69,6 +71,12 @@ fn at_once() -> (Vec<(String, Entity)>, u128) {
     bench.run(&mut worker).unwrap();
     let known = learned(worker.shards().next().expect("a shard").state());
     assert_eq!(known.0.len(), 4, "three reps, and what they share");
+    let deals = worker.shards().next().expect("a shard").state().domains();
+    let taught = deals.flat_map(|domain| domain.table(Kind::Deal).values()).filter(|deal| {
+        matches!(deal, Entity::Deal(deal)
+            if deal.observation.as_ref().and_then(|it| it.amount).is_some_and(|it| it.noise > 0.0))
+    });
+    assert!(taught.count() > 40, "amounts are learned too");
     known
 }
 
