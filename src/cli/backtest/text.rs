@@ -184,7 +184,7 @@ fn drawn(drawn: &Drawn) -> String {
             format!("arms by lead, then by account or the other way, of {companies} companies")
         }
         _ => {
-            format!("{companies} companies; the policy that drew the arms is not in the recording")
+            format!("{companies} companies; for what arms were drawn: see --recorded-policy")
         }
     };
     format!("{arms}; intervals by company, whose leads go together (cluster-robust)")

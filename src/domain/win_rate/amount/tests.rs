@@ -221,3 +221,26 @@ fn a_restore_in_mid_flight_changes_nothing() {
         assert!(Block::restore(&image).is_none(), "{cut}");
     }
 }
+
+#[test]
+fn whatever_the_dates_numbers_stay_finite() {
+    let mut draws = Draws(8);
+    let (mut shared, mut rep) = (Block::default(), Block::default());
+    for step in 0..600 {
+        let segment = segment(["small", "large"][step % 2]);
+        let dates = [i64::MIN, 0, START, START + step as i64 * DAY, Timestamp::MAX.0, i64::MAX];
+        let closed_at = Timestamp(dates[(draws.unit() * 6.0) as usize]);
+        let deal = Deal { segment: &segment, won: true, closed_at, age: None, tenure: None };
+        let mut observation = learn(&mut shared, &mut rep, &deal);
+        let amount = euros(libm::exp(12.0 * draws.unit()));
+        learn_amount(&mut shared, &mut rep, &mut observation, amount, None);
+        if step % 3 == 0 {
+            unlearn(&mut shared, &mut rep, &observation);
+        }
+        assert!(shared.is_sound() && rep.is_sound(), "step {step}");
+        let worth = Prospect::new(Some(&shared), &segment).worth(Some(&rep));
+        assert!((0.01..=100.0).contains(&worth.expected), "{worth:?}");
+        assert!(Block::restore(&shared.image()).as_ref() == Some(&shared));
+        assert!(Block::restore(&rep.image()).as_ref() == Some(&rep));
+    }
+}
