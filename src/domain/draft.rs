@@ -22,6 +22,9 @@ use super::win_rate::Block;
 /// The built-in policy, for a domain that has none yet.
 pub(super) static BUILT_IN: LazyLock<Arc<Policy>> = LazyLock::new(|| Arc::new(Policy::default()));
 
+/// Entities that a decision commonly writes: the lead, its domain, pool, loads and stick.
+const WRITES: usize = 8;
+
 pub(super) struct Draft<'a> {
     domain: &'a Domain,
     pub(super) envelope: &'a Envelope,
@@ -62,7 +65,7 @@ impl<'a> Draft<'a> {
         let mut draft = Draft {
             domain,
             envelope,
-            writes: Vec::new(),
+            writes: Vec::with_capacity(WRITES),
             said: Vec::new(),
             tasks: Vec::new(),
             policy: BUILT_IN.clone(),
@@ -168,7 +171,8 @@ impl<'a> Draft<'a> {
         let domain = &self.domain.id;
         let set =
             |(kind, id, entity)| Fact::Set(EntityKey { domain: domain.clone(), kind, id }, entity);
-        let mut facts: Vec<Fact> = self.writes.into_iter().map(set).collect();
+        let mut facts = Vec::with_capacity(self.writes.len() + self.said.len());
+        facts.extend(self.writes.into_iter().map(set));
         facts.extend(self.said);
         Decision { facts, tasks: self.tasks }
     }

@@ -50,9 +50,15 @@ pub fn unit(hash: u64) -> f64 {
 pub fn uuid(bytes: &[u8]) -> String {
     let hash = sip128(FIXED, bytes);
     let hash = hash & !(0xf << 76) & !(0x3 << 62) | 0x8 << 76 | 0x2 << 62;
-    let hex = format!("{hash:032x}");
-    let part = |from, to| hex.get(from..to).unwrap_or_default();
-    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
+    let mut text = String::with_capacity(36);
+    for place in 0..32 {
+        if matches!(place, 8 | 12 | 16 | 20) {
+            text.push('-');
+        }
+        let digit = (hash >> (124 - 4 * place)) as u32 & 0xf;
+        text.extend(char::from_digit(digit, 16));
+    }
+    text
 }
 
 fn joined(parts: &[&[u8]]) -> Vec<u8> {

@@ -138,8 +138,16 @@ impl State {
             .domains
             .entry(key.domain.clone())
             .or_insert_with(|| Domain::new(key.domain.clone()));
-        let armed = domain.get(key.kind, &key.id).map(|old| timers_of(&key, old));
+        let expiry_before = domain.index.next_expiry();
         let wanted = after.as_ref().map(|new| timers_of(&key, new));
+        // An account has no timers and is in no index; the others are shared, so a copy costs nothing.
+        let new = after.as_ref().filter(|_| key.kind != Kind::Account).cloned();
+        let before = domain.replace(&key, after);
+        if journal {
+            self.journal.entry(key.clone()).or_insert_with(|| before.clone());
+        }
+        let old = before.as_ref().filter(|_| key.kind != Kind::Account);
+        let armed = old.map(|old| timers_of(&key, old));
         let (armed, wanted) = (armed.unwrap_or_default(), wanted.unwrap_or_default());
         let gone = armed.iter().filter(|(timer, _)| !wanted.iter().any(|(one, _)| one == timer));
         for (timer, _) in gone {
@@ -150,16 +158,10 @@ impl State {
                 self.moves.push(TimerMove { key: timer, due_at: Some(due_at) });
             }
         }
-        let expiry_before = domain.index.next_expiry();
-        let old = domain.tables[key.kind as usize].get(&key.id);
-        domain.index.change(&key, old, after.as_ref());
+        domain.index.change(&key, old, new.as_ref());
         let expiry = domain.index.next_expiry();
         if expiry != expiry_before {
             self.moves.push(TimerMove { key: Index::expiry_timer(&key.domain), due_at: expiry });
-        }
-        let before = domain.replace(&key, after);
-        if journal {
-            self.journal.entry(key).or_insert(before);
         }
     }
 

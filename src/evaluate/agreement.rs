@@ -52,7 +52,8 @@ impl Agreement {
     }
 
     fn take(&mut self, fact: &LeadAssigned, is_recorded: bool) {
-        let key = format!("{}\0{}\0{}", fact.domain, fact.lead_id, fact.assignment_no);
+        let number_of_it = fact.assignment_no.to_string();
+        let key = [fact.domain.as_str(), fact.lead_id.as_str(), &number_of_it].join("\0");
         let key = number(&key);
         let (choice, whole) = prints(fact);
         match self.waiting.remove(&key) {
@@ -98,7 +99,8 @@ fn what(fact: &LeadAssigned) -> String {
     let rep = fact.rep_id.as_ref().map(|rep| rep.as_str());
     let queue = fact.queue_id.as_ref().map(|queue| queue.as_str());
     let place = rep.or(queue).unwrap_or("nobody");
-    format!("{} {place} ({}, {})", fact.outcome.name(), fact.method.name(), fact.reason.name())
+    let (method, reason) = (fact.method.name(), fact.reason.name());
+    [fact.outcome.name(), " ", place, " (", method, ", ", reason, ")"].concat()
 }
 
 /// A hash of what was chosen, and one of the whole.

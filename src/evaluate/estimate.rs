@@ -99,7 +99,9 @@ pub fn estimate_against(
     if closed < 2 {
         return None;
     }
-    let sample = Sample { trials: used, stands, scale: arms.scale };
+    let mut by_cluster: Vec<usize> = (0..used.len()).collect();
+    by_cluster.sort_by_key(|at| used[*at].cluster);
+    let sample = Sample { trials: used, stands, scale: arms.scale, by_cluster };
     let recorded = sample.recorded(baseline);
     let robust = sample.doubly_robust();
     let weighted = sample.self_normalised();
@@ -185,6 +187,8 @@ struct Sample<'a> {
     trials: Vec<&'a Trial>,
     stands: Vec<f64>,
     scale: Vec<f64>,
+    /// Places of the trials, those of one cluster together.
+    by_cluster: Vec<usize>,
 }
 
 impl Sample<'_> {
@@ -251,14 +255,10 @@ impl Spread<'_> {
         let n = self.sample.trials.len() as f64;
         let at = |i: usize| one.influence[i] - less.map_or(0.0, |less| less.influence[i]);
         // Leads of one company may go the same way: their influences are added before they are squared.
-        let mut summed: Vec<(u64, f64)> =
-            self.sample.trials.iter().enumerate().map(|(i, t)| (t.cluster, at(i))).collect();
-        summed.sort_by_key(|(cluster, _)| *cluster);
-        let clusters = summed.chunk_by(|a, b| a.0 == b.0);
-        let squares: f64 = clusters
-            .map(|cluster| cluster.iter().map(|(_, influence)| influence).sum::<f64>())
-            .map(|sum| sum * sum)
-            .sum();
+        let cluster = |i: usize| self.sample.trials[i].cluster;
+        let clusters = self.sample.by_cluster.chunk_by(|a, b| cluster(*a) == cluster(*b));
+        let squares: f64 =
+            clusters.map(|own| own.iter().map(|i| at(*i)).sum::<f64>()).map(|sum| sum * sum).sum();
         let half = student_95(self.freedom) * squares.sqrt() / n;
         let estimate = one.mean - less.map_or(0.0, |less| less.mean);
         let (below, above) = if self.gamma > 1.0 { self.allowance(one) } else { (0.0, 0.0) };

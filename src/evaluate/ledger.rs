@@ -130,11 +130,16 @@ pub fn number(text: &str) -> u64 {
     hash::sip64(hash::FIXED, text.as_bytes())
 }
 
+/// The number of something that is named within a domain.
+fn number_in(domain: &DomainId, id: &str) -> u64 {
+    number(&[domain.as_str(), "\0", id].concat())
+}
+
 /// The company that a lead is from, by number: leads of one go together.
 pub fn company(state: &State, domain: &DomainId, lead: &LeadCreated) -> u64 {
     let company = state.company_of(domain, &lead.fields);
-    let company = company.unwrap_or_else(|| format!("lead\0{}", lead.lead_id));
-    number(&format!("{domain}\0{company}"))
+    let company = company.unwrap_or_else(|| ["lead\0", lead.lead_id.as_str()].concat());
+    number_in(domain, &company)
 }
 
 /// All leads, in the order in which they were first heard of.
@@ -155,7 +160,7 @@ pub struct Ledger {
 
 impl Ledger {
     fn at(&mut self, domain: &DomainId, lead: &LeadId) -> usize {
-        let key = number(&format!("{domain}\0{lead}"));
+        let key = number_in(domain, lead.as_str());
         let next = self.rows.len() as u32;
         let at = *self.index.entry(key).or_insert(next);
         if at == next {
@@ -170,7 +175,7 @@ impl Ledger {
     }
 
     pub fn find(&self, domain: &DomainId, lead: &LeadId) -> Option<&Row> {
-        let at = self.index.get(&number(&format!("{domain}\0{lead}")))?;
+        let at = self.index.get(&number_in(domain, lead.as_str()))?;
         self.rows.get(*at as usize)
     }
 
@@ -215,12 +220,12 @@ impl Ledger {
 
     /// A conversion named the deal of a lead.
     pub fn link(&mut self, domain: &DomainId, lead: &LeadId, opportunity: &OpportunityId) {
-        self.links.insert(number(&format!("{domain}\0{opportunity}")), lead.clone());
+        self.links.insert(number_in(domain, opportunity.as_str()), lead.clone());
     }
 
     /// Notes a deal; the lead that it belongs to, if one is named.
     pub fn closed(&mut self, domain: &DomainId, event: &OpportunityClosed) -> Option<LeadId> {
-        let opportunity = number(&format!("{domain}\0{}", event.opportunity_id));
+        let opportunity = number_in(domain, event.opportunity_id.as_str());
         let lead = event.lead_id.clone().or_else(|| self.links.get(&opportunity).cloned());
         let Some(lead) = lead else {
             self.unlinked += 1;
@@ -283,26 +288,22 @@ impl Row {
 
     /// How its deals stand: won if one is, lost if all are, open else.
     pub fn ending(&self) -> Ending {
-        let won: Vec<&Deal> = self.of(DealOutcome::Won);
-        if let Some(first) = won.iter().map(|deal| deal.closed_at).min() {
-            let amounts: Vec<Cents> = won.iter().filter_map(|deal| deal.amount).collect();
-            let whole = amounts.len() == won.len();
+        let of = |outcome| {
+            self.deals.iter().map(|(_, deal)| deal).filter(move |deal| deal.outcome == outcome)
+        };
+        let won = || of(DealOutcome::Won);
+        if let Some(first) = won().map(|deal| deal.closed_at).min() {
+            let sum = |sum: Option<Cents>, deal: &Deal| Some(sum?.saturating_add(deal.amount?));
             return Ending {
                 won: true,
                 closed_at: Some(first),
-                amount: whole.then(|| amounts.iter().fold(0_i64, |sum, a| sum.saturating_add(*a))),
-                currency: won.first().map_or(0, |deal| deal.currency),
+                amount: won().fold(Some(0), sum),
+                currency: won().next().map_or(0, |deal| deal.currency),
             };
         }
-        let lost = self.of(DealOutcome::Lost);
-        let all = !lost.is_empty() && lost.len() == self.deals.len();
-        let closed_at = lost.iter().map(|deal| deal.closed_at).max().filter(|_| all);
+        let all = of(DealOutcome::Lost).count() == self.deals.len();
+        let closed_at = of(DealOutcome::Lost).map(|deal| deal.closed_at).max().filter(|_| all);
         Ending { closed_at, ..Ending::default() }
-    }
-
-    fn of(&self, outcome: DealOutcome) -> Vec<&Deal> {
-        let deals = self.deals.iter().map(|(_, deal)| deal);
-        deals.filter(|deal| deal.outcome == outcome).collect()
     }
 
     /// As a trial of wins; None = it was given to no rep on one of the sides.

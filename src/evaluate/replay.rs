@@ -126,8 +126,10 @@ impl Live {
         }
     }
 
-    pub fn finish(&mut self) {
+    /// Nothing more comes: what was never answered is counted, and the engine comes back.
+    pub fn finish(&mut self) -> Filter {
         self.agreement.finish();
+        std::mem::replace(&mut self.filter, Filter::new(None))
     }
 }
 

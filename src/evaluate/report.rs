@@ -1,6 +1,8 @@
 //! What a backtest found: numbers only, for the terminal, JSON and the page.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::thread;
 
 use serde::Serialize;
 
@@ -159,10 +161,7 @@ pub struct SegmentRate {
 }
 
 /// Puts the two replays together.
-pub fn report(mut live: Option<Live>, tried: &mut Tried, mut read: Read) -> Report {
-    if let Some(live) = &mut live {
-        live.finish();
-    }
+pub fn report(live: Option<Live>, tried: &mut Tried, mut read: Read) -> Report {
     let mut gamma = 1.0;
     if tried.is_history {
         history::estimate_decisions(&mut tried.ledger);
@@ -174,8 +173,12 @@ pub fn report(mut live: Option<Live>, tried: &mut Tried, mut read: Read) -> Repo
     let trials: Vec<Trial> = ledger.rows.iter().filter_map(|row| row.trial(base)).collect();
     let courses: Vec<Course> = trials.iter().map(|trial| trial.course).collect();
     let cohort = Cohort::of(&courses, end);
-    let wins = estimate(&trials, &cohort, gamma).map(shares);
-    let (amount, currency) = amounts(ledger, &cohort, base, gamma);
+    let (wins, segments, (amount, currency)) = thread::scope(|scope| {
+        let amount = scope.spawn(|| amounts(ledger, &cohort, base, gamma));
+        let wins = estimate(&trials, &cohort, gamma).map(shares);
+        let segments = segments(ledger, &cohort, base, gamma);
+        (wins, segments, amount.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
     let mature: Vec<&Course> = courses.iter().filter(|course| cohort.has(course)).collect();
     let open = mature.iter().filter(|course| cohort.weight(course) == 0.0).count();
     let basis = Basis {
@@ -211,7 +214,7 @@ pub fn report(mut live: Option<Live>, tried: &mut Tried, mut read: Read) -> Repo
         load: load(ledger),
         sla,
         calibration: calibration(ledger, &cohort),
-        segments: segments(ledger, &cohort, base, gamma),
+        segments,
         reps: reps(tried),
         warnings: Vec::new(),
     };

@@ -100,6 +100,11 @@ pub fn run(plan: Plan, mut source: impl Source) -> io::Result<(Report, Tried)> {
         }
         done
     })?;
+    if let Some(live) = &mut live {
+        // To give back the memory of a million leads takes a while; the report does not wait for it.
+        let engine = live.finish();
+        thread::spawn(move || drop(engine));
+    }
     let found = report(live, &mut tried, source.read());
     Ok((found, tried))
 }

@@ -1,6 +1,8 @@
 //! The segment of a lead or a deal: one level in each dimension of the policy, and the pair of
 //! industry and size.
 
+use std::borrow::Cow;
+
 use crate::domain::input::SegmentFields;
 use crate::domain::policy::{Dimension, SegmentPolicy};
 use crate::domain::text::normalise;
@@ -19,7 +21,7 @@ pub struct Segment {
 pub fn segment(policy: &SegmentPolicy, fields: &SegmentFields) -> Segment {
     let mut levels: Vec<String> = Vec::with_capacity(policy.dimensions.len() + 1);
     for dimension in &policy.dimensions {
-        let level = format!("{}={}", name(dimension), value(policy, dimension, fields));
+        let level = [&*name(dimension), "=", &value(policy, dimension, fields)].concat();
         if !levels.contains(&level) {
             levels.push(level);
         }
@@ -30,24 +32,24 @@ pub fn segment(policy: &SegmentPolicy, fields: &SegmentFields) -> Segment {
         let employees = value(policy, &Dimension::Employees, fields);
         // A pair with an unknown half says nothing that the other half does not say.
         if !industry.is_empty() && !employees.is_empty() {
-            levels.push(format!("industry+employees={industry}+{employees}"));
+            levels.push(["industry+employees=", &industry, "+", &employees].concat());
         }
     }
     Segment { levels }
 }
 
-fn name(dimension: &Dimension) -> String {
+fn name(dimension: &Dimension) -> Cow<'static, str> {
     match dimension {
-        Dimension::Industry => "industry".to_owned(),
-        Dimension::Employees => "employees".to_owned(),
-        Dimension::State => "state".to_owned(),
-        Dimension::Country => "country".to_owned(),
-        Dimension::PostalCode => "postal_code".to_owned(),
-        Dimension::AnnualRevenue => "annual_revenue".to_owned(),
-        Dimension::Product => "product".to_owned(),
-        Dimension::Source => "source".to_owned(),
+        Dimension::Industry => "industry".into(),
+        Dimension::Employees => "employees".into(),
+        Dimension::State => "state".into(),
+        Dimension::Country => "country".into(),
+        Dimension::PostalCode => "postal_code".into(),
+        Dimension::AnnualRevenue => "annual_revenue".into(),
+        Dimension::Product => "product".into(),
+        Dimension::Source => "source".into(),
         // An equals sign ends the name of the dimension, so none may be part of it.
-        Dimension::Attribute(key) => format!("attributes.{}", key.replace('=', " ")),
+        Dimension::Attribute(key) => format!("attributes.{}", key.replace('=', " ")).into(),
     }
 }
 
@@ -75,7 +77,8 @@ fn value(policy: &SegmentPolicy, dimension: &Dimension, fields: &SegmentFields) 
 
 fn text(value: &Option<String>) -> String {
     let normal = normalise(value.as_deref().unwrap_or_default());
-    normal.chars().take(LEVEL_CHARS).collect()
+    let end = normal.char_indices().nth(LEVEL_CHARS).map_or(normal.len(), |(at, _)| at);
+    normal[..end].to_owned()
 }
 
 /// The band of a number: `<50`, `50-`, `1000-` for the bounds 50 and 1000; a lower bound belongs to
