@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::win_rate::{AmountTaught, Observation};
 
 /// The version, and the hash of the samples below as it writes them.
-const LAYOUT: (u8, u64) = (3, 2_182_603_379_377_356_545);
+const LAYOUT: (u8, u64) = (4, 1_947_212_545_756_128_158);
 
 fn at(number: i64) -> Timestamp {
     Timestamp(1_767_607_200_000 + number)
@@ -138,6 +138,7 @@ fn deal() -> DealEntity {
             won: true,
             precision: 0.5,
             response: -1.0,
+            apart: 0.25,
             amount: Some(AmountTaught { currency: 7, log: 8.5, noise: 0.25 }),
         }),
         last_event_at: at(18),

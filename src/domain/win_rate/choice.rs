@@ -16,12 +16,17 @@ pub struct Rival {
     pub ahead: f64,
 }
 
-/// The price of being given twice the fair share, in P(win): where reps are known to differ, and what is
-/// added where they are not.
+/// The price of being given twice the fair share, in P(win): always; in standard deviations of what is not
+/// known of the reps; and what is added where they are not known to differ.
 const LOAD_PRICE: f64 = 0.002;
-const DOUBT_PRICE: f64 = 0.04;
-/// The excess that costs the full price. Beyond, a rep who is known to be better costs no more for it.
+const UNKNOWN_PRICE: f64 = 0.15;
+const DOUBT_PRICE: f64 = 0.07;
+/// From this difference between reps on, in units of what is believed before any deal, it is hardly doubted.
+const DIFFERENCE: f64 = 0.28;
+/// The excess that costs the full price. Beyond, a rep who is known to be better costs no more for it; and
+/// how much further the price rises where reps are not known to differ.
 const EXCESS_MAX: f64 = 1.0;
+const EXCESS_DOUBT: f64 = 2.0;
 /// Leads that an excess is measured against at least.
 const LOAD_FLOOR: f64 = 4.0;
 /// The price of a cap that is full before its time. So a place is kept for the leads that are worth more
@@ -31,18 +36,22 @@ const CAP_PRICE: f64 = 0.3;
 /// One score a candidate, in the order given; the highest is chosen. Never NaN.
 ///
 /// A rep pays for load beyond the fair share and an idle one is credited: where the estimates hardly
-/// differ, load is fair; where nobody is known, the unknown are tried. The less the deals show that reps
-/// differ at all, the dearer is an uneven load.
+/// differ, load is fair; where nobody is known, the unknown are tried. The less is known of the reps, and
+/// the less the deals show that they differ at all, the dearer is an uneven load.
 pub fn scores(rivals: &[Rival], evidence: &Evidence) -> Vec<f64> {
     let doubt = 1.0 / (1.0 + libm::exp((2.0 * evidence.factor - 1.0).clamp(-50.0, 50.0)));
-    let price = LOAD_PRICE + DOUBT_PRICE * doubt;
-    rivals.iter().map(|rival| score(rival, price)).collect()
+    let doubt = doubt / (1.0 + (evidence.difference / DIFFERENCE).powi(2));
+    let unknown = rivals.iter().map(|rival| rival.estimate.own_deviation).sum::<f64>();
+    let unknown = unknown / rivals.len().max(1) as f64;
+    let price = LOAD_PRICE + UNKNOWN_PRICE * unknown + DOUBT_PRICE * doubt;
+    let most = EXCESS_MAX + EXCESS_DOUBT * doubt;
+    rivals.iter().map(|rival| score(rival, price, most)).collect()
 }
 
-fn score(rival: &Rival, price: f64) -> f64 {
+fn score(rival: &Rival, price: f64, most: f64) -> f64 {
     let excess = (rival.given - rival.fair) / (rival.fair.max(0.0) + LOAD_FLOOR);
     let score = rival.estimate.mean * rival.worth
-        - price * excess.clamp(-1.0, EXCESS_MAX)
+        - price * excess.max(-1.0).min(most)
         - CAP_PRICE * rival.ahead.max(0.0);
     if score.is_finite() { score } else { -1.0 }
 }

@@ -143,6 +143,24 @@ impl<const N: usize> Gaussian<N> {
         }
     }
 
+    /// For each effect the sum of its squared covariances with the others, in units of both scales.
+    pub(super) fn crosses(&self, scales: &[f64]) -> Vec<[f64; N]> {
+        let mut sums = vec![[0.0; N]; self.len()];
+        let mut start = 0;
+        for (i, scale) in scales.iter().enumerate() {
+            let (before, rest) = sums.split_at_mut(i);
+            let values = &self.cov[start..start + i];
+            for ((sum, value), other) in before.iter_mut().zip(values).zip(scales) {
+                let unit = 1.0 / (scale * other);
+                let square: [f64; N] = std::array::from_fn(|version| value[version].powi(2) * unit);
+                add(sum, &[1.0; N], &square);
+                add(&mut rest[0], &[1.0; N], &square);
+            }
+            start += i + 1;
+        }
+        sums
+    }
+
     /// Covariances forget: each is multiplied by the factors of its two effects, and each variance
     /// grows back towards its prior.
     pub(super) fn relax(&mut self, keep: &[[f64; N]], prior: &[f64]) {
@@ -195,6 +213,8 @@ mod tests {
         assert!((belief.variance(0)[0] - (2.0 - 4.0 / spread)).abs() < 1e-12);
         assert!((belief.covariance(0, 2)[0] - (-1.0 / spread)).abs() < 1e-12);
         assert_eq!(belief.covariance(0, 2), belief.covariance(2, 0));
+        let cross = (1.0 / spread).powi(2) / (2.0 * 0.5);
+        assert_eq!(belief.crosses(&[2.0, 1.0, 0.5]), [[cross], [0.0], [cross]]);
         belief.relax(&[[0.0]; 3], &[2.0, 1.0, 0.5]);
         let variances = [0, 1, 2].map(|i| belief.variance(i)[0]);
         assert_eq!(variances, [2.0, 1.0, 0.5]);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::amount::{Amounts, Own};
 use super::features::{AGE_BUCKETS, FEATURES_MAX, Features, GROUPS_MAX};
 use super::gaussian::Gaussian;
-use super::rep::{Fit, PENDING_MAX, Rep, RepBlock, RepUpdate, SLOTS_MAX};
+use super::rep::{Fit, PENDING_MAX, Rep, RepBlock, RepUpdate, SLOTS_MAX, Scale};
 use super::shared::{Effects, Head, MODELS, SharedBlock, SharedUpdate};
 use super::{Block, Kind};
 use crate::domain::time::Timestamp;
@@ -99,11 +99,16 @@ pub(super) fn shared_base(features: &Features, effects: &Effects) -> Part {
     Part { texts: features.names().to_vec(), numbers }
 }
 
+fn scale(fit: &Fit) -> [f64; 3] {
+    [fit.scale.power, fit.scale.noise, fit.scale.weight]
+}
+
 fn rep_head(rep: &RepBlock) -> Part {
     let mut numbers = vec![REP, rep.deals as f64];
     numbers.extend(rep.fit.strength);
     numbers.extend(rep.fit.power);
     numbers.extend([rep.fit.shift, rep.fit.reps]);
+    numbers.extend(scale(&rep.fit));
     numbers.push(rep.pending.len() as f64);
     for update in &rep.pending {
         let RepUpdate { features, at, precision, response } = update;
@@ -124,6 +129,7 @@ fn shared_head(shared: &SharedBlock) -> Part {
     numbers.extend(head.fit.strength);
     numbers.extend(head.fit.power);
     numbers.extend([head.fit.shift, head.fit.reps]);
+    numbers.extend(scale(&head.fit));
     numbers.extend(head.record);
     numbers.extend(head.ages.as_flattened());
     numbers.push(shared.pending.len() as f64);
@@ -242,7 +248,10 @@ impl Reader<'_> {
 
     fn fit(&mut self) -> Option<Fit> {
         let (strength, power) = (self.array()?, self.array()?);
-        Some(Fit { strength, power, shift: self.number()?, reps: self.number()? })
+        let (shift, reps) = (self.number()?, self.number()?);
+        let [all, noise, weight] = self.array()?;
+        let scale = Scale { power: all, noise, weight };
+        Some(Fit { strength, power, shift, reps, scale })
     }
 
     pub(super) fn list(&mut self, length: usize) -> Option<Vec<f64>> {

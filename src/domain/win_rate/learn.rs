@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::amount::unlearn_amount;
-use super::features::{AGE_FIRST, ALL, FEATURES_MAX, GROUP_ALL, age_bucket, tenure_feature};
+use super::features::{
+    AGE_FIRST, ALL, FEATURES_MAX, GROUP_ALL, GROUPS_MAX, age_bucket, tenure_feature,
+};
 use super::logistic;
-use super::rep::{PACE_COUNT, RepBlock, RepUpdate, View};
+use super::rep::{Fit, PACE_COUNT, RepBlock, RepUpdate, View};
 use super::segment::Segment;
-use super::shared::{MODELS, SharedBlock, SharedUpdate};
+use super::shared::{MODELS, SharedBlock, SharedUpdate, start_variances};
 use super::{Block, Kind, Observation};
 use crate::domain::time::{Span, Timestamp};
 
@@ -56,6 +58,7 @@ fn take_in(shared: &mut SharedBlock, rep: &mut RepBlock, deal: &Deal) -> Observa
     Arc::make_mut(&mut rep.now).prepare(&levels, at);
     rep.recentre(&shared.now.belief.mean);
 
+    let apart = apart(shared, rep, &levels, &common);
     let weights = shared.weights();
     let view = rep.now.view(&levels);
     let moments = moments(shared, &view, &levels, &common);
@@ -71,7 +74,7 @@ fn take_in(shared: &mut SharedBlock, rep: &mut RepBlock, deal: &Deal) -> Observa
         features: levels.clone(),
         at,
         precision: site.precision,
-        response: site.response,
+        response: site.response - apart,
     };
     rep.apply(update, &shared.now.belief.mean);
     let rest = rest(&weights, &view, &levels, &common, site.precision);
@@ -92,6 +95,7 @@ fn take_in(shared: &mut SharedBlock, rep: &mut RepBlock, deal: &Deal) -> Observa
         won: deal.won,
         precision: site.precision,
         response: site.response,
+        apart,
         amount: None,
     }
 }
@@ -119,7 +123,7 @@ pub fn unlearn(shared: &mut Block, rep: &mut Block, observation: &Observation) {
         features: levels.clone(),
         at: observation.closed_at,
         precision: -observation.precision,
-        response: observation.response,
+        response: observation.response - observation.apart,
     };
     rep.apply(update, &shared.now.belief.mean);
     let weights = shared.weights();
@@ -150,6 +154,14 @@ fn register(shared: &mut SharedBlock, segment: &Segment) -> Vec<(u32, u8)> {
     }
     let group = |number: u32| (number, shared.features.group(number) as u8);
     numbers.into_iter().map(group).collect()
+}
+
+/// What the shared effects alone say of a deal: its tenure, and its levels of which the rep has no effects.
+/// It is no doing of the rep's.
+fn apart(shared: &SharedBlock, rep: &RepBlock, levels: &[(u32, u8)], common: &[u32]) -> f64 {
+    let without = levels.iter().map(|(feature, _)| *feature);
+    let without = without.filter(|feature| rep.now.slot(*feature).is_none());
+    without.chain(common.iter().copied()).map(|feature| shared.now.effect(feature)).sum()
 }
 
 /// Mean and variance of the logit by model.
@@ -219,25 +231,38 @@ impl Rest {
 
 /// Replaces what the rep adds to the re-fit of the variances.
 fn fit(shared: &mut SharedBlock, rep: &mut RepBlock, weights: &[f64; MODELS]) {
-    let mut fit = super::rep::Fit::default();
+    let mut fit = Fit { reps: 1.0, ..Fit::default() };
+    let start = start_variances();
     let differ: f64 = weights[1..].iter().sum();
     let deviations = rep.now.deviations(&shared.now.belief.mean);
+    let crosses = rep.now.crosses();
     for (pace, weight) in weights[1..].iter().enumerate() {
         let share = if differ > 0.0 { weight / differ } else { 1.0 / PACE_COUNT as f64 };
         for (slot, (_, group)) in rep.now.slots.iter().enumerate() {
             let group = usize::from(*group);
-            let left = rep.now.belief.variance(slot)[pace] / rep.now.variances[group];
-            fit.strength[group] += share * (1.0 - left).clamp(0.0, 1.0);
+            let variance = rep.now.slot_variance(slot);
+            let known = 1.0 - rep.now.belief.variance(slot)[pace] / variance;
+            let known = known.clamp(0.0, 1.0);
             let deviation = deviations[slot][pace];
-            fit.power[group] += share * deviation * deviation;
+            let power = share * deviation * deviation;
+            fit.strength[group] += share * known;
+            fit.power[group] += power;
             fit.shift += if group == GROUP_ALL { share * deviation } else { 0.0 };
+            // In units of the start: one has this many of them.
+            let times = variance / start[group];
+            let all_known = known * known + crosses[slot][pace];
+            fit.scale.power += power / variance / times;
+            fit.scale.noise += share * (known - all_known) / times;
+            fit.scale.weight += share * all_known / (times * times);
         }
     }
-    fit.reps = 1.0;
     let total = &mut shared.head.fit;
     total.shift += fit.shift - rep.fit.shift;
     total.reps += fit.reps - rep.fit.reps;
-    for group in 0..super::features::GROUPS_MAX {
+    total.scale.power += fit.scale.power - rep.fit.scale.power;
+    total.scale.noise += fit.scale.noise - rep.fit.scale.noise;
+    total.scale.weight += fit.scale.weight - rep.fit.scale.weight;
+    for group in 0..GROUPS_MAX {
         total.strength[group] += fit.strength[group] - rep.fit.strength[group];
         total.power[group] += fit.power[group] - rep.fit.power[group];
     }

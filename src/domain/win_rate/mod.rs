@@ -125,6 +125,8 @@ pub struct Observation {
     pub won: bool,
     pub precision: f64,
     pub response: f64,
+    /// The part of the response that is of the tenure and of levels in which the rep has no effects.
+    pub apart: f64,
     /// What its amount taught; None = it was lost, or stated none above zero.
     pub amount: Option<AmountTaught>,
 }

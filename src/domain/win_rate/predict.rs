@@ -46,6 +46,8 @@ pub struct Evidence {
     pub moved: f64,
     /// The log Bayes factor of "reps differ" against "they do not".
     pub factor: f64,
+    /// How much reps differ, in units of what is believed before any deal.
+    pub difference: f64,
 }
 
 /// A lead made ready to be asked about with one rep after the other.
@@ -226,7 +228,9 @@ pub fn predict(
 
 /// Whether the data carry a choice among these candidates.
 pub fn evidence(shared: Option<&Block>, candidates: &[Estimate]) -> Evidence {
-    let factor = shared.and_then(Block::shared).map_or(0.0, |shared| shared.head.factor);
+    let shared = shared.and_then(Block::shared);
+    let factor = shared.map_or(0.0, |shared| shared.head.factor);
+    let difference = shared.map_or(1.0, SharedBlock::difference);
     let moved = candidates.iter().map(|estimate| estimate.moved).fold(0.0, f64::max);
-    Evidence { thin: moved < MOVED_MIN || factor < FACTOR_MIN, moved, factor }
+    Evidence { thin: moved < MOVED_MIN || factor < FACTOR_MIN, moved, factor, difference }
 }

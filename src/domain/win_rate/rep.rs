@@ -126,7 +126,7 @@ impl Rep {
         place.filter(|place| *place != NOWHERE).map(usize::from)
     }
 
-    fn slot_variance(&self, slot: usize) -> f64 {
+    pub(super) fn slot_variance(&self, slot: usize) -> f64 {
         self.variances[usize::from(self.slots[slot].1)]
     }
 
@@ -280,6 +280,13 @@ impl Rep {
         self.variances = *variances;
     }
 
+    /// By slot: how far its effect is known together with others, Σ over these of the squared covariances in
+    /// units of the prior.
+    pub(super) fn crosses(&self) -> Vec<Paces> {
+        let scales: Vec<f64> = (0..self.slots.len()).map(|slot| self.slot_variance(slot)).collect();
+        self.belief.crosses(&scales)
+    }
+
     /// The mean deviations from the shared effects, by slot.
     pub(super) fn deviations(&self, shared: &[[f64; 1]]) -> Vec<Paces> {
         let effect = |feature: u32| shared.get(feature as usize).map_or(0.0, |effect| effect[0]);
@@ -329,11 +336,22 @@ pub(super) struct Fit {
     /// difference between them.
     pub(super) shift: f64,
     pub(super) reps: f64,
+    pub(super) scale: Scale,
+}
+
+/// What all deviations together say of how much reps differ, in units of the starting variances: a step of
+/// Fisher's scoring from the variances that the belief was computed under.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Scale {
+    pub(super) power: f64,
+    pub(super) noise: f64,
+    pub(super) weight: f64,
 }
 
 impl Fit {
     pub(super) fn is_sound(&self) -> bool {
-        let single = [self.shift, self.reps];
+        let Scale { power, noise, weight } = self.scale;
+        let single = [self.shift, self.reps, power, noise, weight];
         self.strength.iter().chain(&self.power).chain(&single).all(|number| number.is_finite())
     }
 }

@@ -287,6 +287,19 @@ impl SharedBlock {
         head.record.iter_mut().for_each(|record| *record = (*record - best).max(-20.0));
     }
 
+    /// How much reps differ, in units of the starting variances: the mean of what is possible, for the
+    /// likeliest may be nothing where a little difference cannot be told from none.
+    pub(super) fn difference(&self) -> f64 {
+        let Fit { scale, reps, shift, .. } = &self.head.fit;
+        // The shared effects are learned from the same deals: one rep in all tells nothing of differences.
+        let others = if *reps > 1.0 { 1.0 - 1.0 / reps } else { 1.0 };
+        let times = self.head.variances[GROUP_ALL] / REP_ALL;
+        let common = shift * shift / reps.max(1.0) / self.head.variances[GROUP_ALL] / times;
+        let known = (others * scale.weight).max(0.0) + PSEUDO_SCALE;
+        let seen = scale.power - common - others * scale.noise;
+        positive_mean((seen + PSEUDO_SCALE) / known, (2.0 / known).sqrt())
+    }
+
     /// Re-fits the variances between reps to what has been seen (MacKay's fixed point), now and then.
     pub(super) fn refit(&mut self) {
         self.head.fresh += 1;
@@ -310,6 +323,32 @@ impl SharedBlock {
             let power = power[group] + PSEUDO_EFFECTS * scale * start[group];
             let strength = strength[group] + PSEUDO_EFFECTS;
             *variance = (power / strength).clamp(1e-4, 1.0);
+        }
+    }
+}
+
+/// The mean of a normal distribution of which only the part above zero is possible.
+fn positive_mean(mean: f64, deviation: f64) -> f64 {
+    // Beyond eight deviations the quotient below is of two numbers next to nothing.
+    let z = (mean / deviation).max(-8.0);
+    let density = libm::exp(-0.5 * z * z) / (2.0 * std::f64::consts::PI).sqrt();
+    let above = 0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2);
+    deviation * (z + density / above)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_of_what_is_possible() {
+        // A half-normal distribution; next to no truncation; and next to nothing left.
+        let half = 2.0 * (2.0 / std::f64::consts::PI).sqrt();
+        assert!((positive_mean(0.0, 2.0) - half).abs() < 1e-12);
+        assert!((positive_mean(5.0, 0.5) - 5.0).abs() < 1e-9);
+        for mean in [-1e6, -20.0, -4.0, -1.0] {
+            let found = positive_mean(mean, 1.0);
+            assert!(found > 0.0 && found < 1.0, "{mean} {found}");
         }
     }
 }
