@@ -20,7 +20,7 @@ pub struct Rival {
 /// known of the reps; and what is added where they are not known to differ.
 const LOAD_PRICE: f64 = 0.002;
 const UNKNOWN_PRICE: f64 = 0.15;
-const DOUBT_PRICE: f64 = 0.07;
+const DOUBT_PRICE: f64 = 0.09;
 /// From this difference between reps on, in units of what is believed before any deal, it is hardly doubted.
 const DIFFERENCE: f64 = 0.28;
 /// The excess that costs the full price. Beyond, a rep who is known to be better costs no more for it; and
