@@ -1,9 +1,10 @@
 //! From a hash to a small number: an index over entries that lie elsewhere, in eight bytes a place.
 //!
 //! It can be asked and changed, but not walked, so no order of it can reach a decision. *Tag*: the upper
-//! half of the hash; the rest of the key is compared by the caller, where the entries lie. A segment that
-//! is full is split in two (extendible hashing), so that no insertion ever moves more than one segment:
-//! a table that doubles as a whole stops the shard for as long as that takes.
+//! half of the hash; the rest of the key is compared by the caller, where the entries lie. Entries lie in
+//! the order of their homes (robin hood hashing), so that a search for what is not there ends soon. A
+//! segment that is full is split in two (extendible hashing), so that no insertion ever moves more than one
+//! segment: a table that doubles as a whole stops the shard for as long as that takes.
 
 /// Slots of a segment before it is split.
 const SPLIT: usize = 4_096;
@@ -64,10 +65,15 @@ impl Lookup {
     pub(super) fn find_from(&self, place: Place, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
         let Place { mut entry, tag, segment, at } = place;
         let (slots, mut at) = (&self.segments[segment as usize].slots, at as usize);
+        let mut gone = 0;
         while entry != EMPTY {
             if (entry >> 32) as u32 == tag && is(entry as u32) {
                 return Some(entry as u32);
             }
+            if gone > from_home(entry, at, slots.len()) {
+                break;
+            }
+            gone += 1;
             at = (at + 1) & (slots.len() - 1);
             entry = slots[at];
         }
@@ -143,33 +149,36 @@ impl Segment {
         }
     }
 
-    fn place(&mut self, entry: u64) {
-        let mask = self.slots.len() - 1;
-        let mut at = (entry >> 32) as usize & mask;
+    /// Puts an entry in; those whose homes come after its own make way.
+    fn place(&mut self, mut entry: u64) {
+        let size = self.slots.len();
+        let mut at = (entry >> 32) as usize & (size - 1);
+        let mut gone = 0;
         while self.slots[at] != EMPTY {
-            at = (at + 1) & mask;
+            let other = from_home(self.slots[at], at, size);
+            if other < gone {
+                std::mem::swap(&mut self.slots[at], &mut entry);
+                gone = other;
+            }
+            gone += 1;
+            at = (at + 1) & (size - 1);
         }
         self.slots[at] = entry;
         self.len += 1;
     }
 
-    /// Takes an entry out, and closes the gap: what was displaced over it moves back.
+    /// Takes an entry out, and closes the gap: those after it that are not at home move back.
     fn take(&mut self, mut gap: usize) -> u64 {
         let taken = self.slots[gap];
-        let mask = self.slots.len() - 1;
-        let mut at = gap;
+        let size = self.slots.len();
         loop {
-            at = (at + 1) & mask;
-            let entry = self.slots[at];
-            if entry == EMPTY {
+            let next = (gap + 1) & (size - 1);
+            let entry = self.slots[next];
+            if entry == EMPTY || from_home(entry, next, size) == 0 {
                 break;
             }
-            let home = (entry >> 32) as usize & mask;
-            let is_displaced = at.wrapping_sub(home) & mask >= at.wrapping_sub(gap) & mask;
-            if is_displaced {
-                self.slots[gap] = entry;
-                gap = at;
-            }
+            self.slots[gap] = entry;
+            gap = next;
         }
         self.slots[gap] = EMPTY;
         self.len -= 1;
@@ -195,6 +204,11 @@ impl Segment {
         let first = entries.next();
         entries.any(|bit| Some(bit) != first)
     }
+}
+
+/// How far behind its home an entry lies, in so many slots.
+fn from_home(entry: u64, at: usize, slots: usize) -> usize {
+    at.wrapping_sub((entry >> 32) as usize) & (slots - 1)
 }
 
 fn tag(hash: u64) -> u32 {

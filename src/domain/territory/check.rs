@@ -124,8 +124,9 @@ impl Check {
 
     pub(super) fn number_passes(self, asked: &Asked) -> bool {
         let level = asked.level(self.0 >> 32 & FIELD);
-        let within = self.0 >> 16 & LEVEL <= level.into() && u64::from(level) <= self.0 & LEVEL;
-        within || level == Levels::ANY
+        let (low, high) = (self.0 >> 16 & LEVEL, self.0 & LEVEL);
+        // Without a branch: which way it goes is as good as chance.
+        (low <= level.into()) & (u64::from(level) <= high) | (level == Levels::ANY)
     }
 
     fn number_holds(self, asked: &Asked) -> bool {

@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::check::Check;
 use super::hunt::Hunt;
 use super::keys::{self, Key};
@@ -25,6 +27,8 @@ use crate::domain::lookup::{Lookup, fold};
 
 /// Keys that a rule takes over from its ancestors, at most; else it is looked at for every lead.
 const MOST_INHERITED: usize = 64;
+/// Territories that list a lead's accounts, mostly.
+const FEW: usize = 8;
 const NONE: u32 = u32::MAX;
 
 #[derive(Clone, Debug, Default)]
@@ -200,9 +204,17 @@ impl Territories {
 impl Territories {
     /// Among the territories that take the lead, with all their ancestors.
     fn hunt_taking(&self, asked: &Asked, hunt: &mut Hunt) {
-        let id = |slot: u32| &self.slots[slot as usize].id;
         let mut opened = Opened::new();
-        self.shelves.open(asked, &mut opened);
+        self.shelves.open_guided(asked, &mut opened);
+        self.look_through(&mut opened, asked, hunt);
+        if !hunt.is_over(self.shelves.unguided_rank()) {
+            self.shelves.open_unguided(asked, &mut opened);
+            self.look_through(&mut opened, asked, hunt);
+        }
+    }
+
+    fn look_through(&self, opened: &mut Opened, asked: &Asked, hunt: &mut Hunt) {
+        let id = |slot: u32| &self.slots[slot as usize].id;
         let mut best = u64::MAX;
         // The memory of the rules that may win is read at once, before any is looked at.
         for cursor in opened.cursors() {
@@ -256,13 +268,13 @@ impl Territories {
     /// up lists or takes the lead.
     fn hunt_listed(&self, lead: &Question, accounts: &[AccountId], hunt: &mut Hunt) {
         let id = |slot: u32| &self.slots[slot as usize].id;
-        let mut listed: Vec<u32> = Vec::new();
+        let mut listed: SmallVec<[u32; FEW]> = SmallVec::new();
         self.listings.of(accounts, |slot| listed.push(slot));
         listed.sort_unstable();
         listed.dedup();
         let takes = |slot: u32| self.takes(slot, lead.asked());
         let matches = |slot: u32| listed.binary_search(&slot).is_ok() || takes(slot);
-        let mut below: Vec<u32> = Vec::new();
+        let mut below: SmallVec<[u32; FEW]> = SmallVec::new();
         for slot in &listed {
             let known = &self.slots[*slot as usize];
             if u32::from(known.depth) > MAX_DEPTH || !self.ancestors(*slot).all(matches) {

@@ -79,12 +79,15 @@ impl Shape {
 
 /// The lead's value of a part; `None` = no rule with such a part takes it.
 pub(super) fn value_of_lead((dimension, form): Part, asked: &Asked) -> Option<u64> {
-    let token = asked.token(dimension);
-    match form {
-        0 => (!token.is_missing() && !token.is_unknown()).then_some(token.0),
-        form if form & DIGITS != 0 => digits_below(asked.head(dimension), u64::from(form ^ DIGITS)),
-        bytes => shorter(asked.head(dimension), u64::from(bytes)),
+    let bytes = u64::from(form & !DIGITS);
+    if bytes == 0 {
+        let token = asked.token(dimension);
+        return (!token.is_missing() && !token.is_unknown()).then_some(token.0);
     }
+    if form & DIGITS == 0 || asked.is_number(dimension) {
+        return shorter(asked.head(dimension), bytes);
+    }
+    digits_below(asked.head(dimension), bytes)
 }
 
 /// The share of one part in the hash of a key.

@@ -3,8 +3,12 @@
 //! A shelf is a block of words: one for the key's hash (its lower half; the upper one is in the lookup), the
 //! block's size class and the number of rows; one that says which numbers any of its rows may take; the
 //! values of the key; then the rows, three words each: the rank, the slot of the territory with the place of
-//! its rule, and the rule's check. A lead looks at one shelf a shape, and only of shapes that the guide knows
-//! for it.
+//! its rule, and the rule's check. A lead looks at one shelf a shape, and first only of shapes that the guide
+//! knows for it; at the others, which are of few parts, only if what they have could still win.
+
+use std::hint::black_box;
+
+use smallvec::SmallVec;
 
 use super::check::Check;
 use super::guide::Guide;
@@ -21,6 +25,8 @@ const HEADER: usize = 2;
 /// Bits of a header for the number of rows, and for the size class.
 const LEN: u32 = 25;
 const CLASS: u32 = 7;
+/// Words of a line of memory.
+const LINE: usize = 8;
 /// Words of a row.
 const ROW: usize = 3;
 /// Shelves that are looked for at once.
@@ -77,6 +83,8 @@ struct Known {
     parts: u64,
     places: [u8; MOST_KEY_PARTS],
     rows: u32,
+    /// The best of its rows; as good as it ever was while there are some.
+    rank: u64,
 }
 
 impl Known {
@@ -121,19 +129,25 @@ impl Cursor {
     }
 }
 
-/// Shelves that may have a rule that takes the lead.
+/// What a lead asks of the shelves, and those that may have a rule that takes it.
 pub(super) struct Opened {
-    cursors: [Cursor; MOST_SHAPES],
-    len: usize,
+    cursors: SmallVec<[Cursor; AT_ONCE]>,
+    /// By the places of the parts: the lead's values, and their shares in the hashes of keys.
+    values: [u64; MOST_PARTS],
+    shares: [u64; MOST_PARTS],
+    /// Of the parts: which were looked at, and which of these the lead has a value of.
+    seen: u64,
+    known: u64,
 }
 
 impl Opened {
     pub(super) fn new() -> Opened {
-        Opened { cursors: [Cursor::default(); MOST_SHAPES], len: 0 }
+        let cursors = SmallVec::new();
+        Opened { cursors, values: [0; MOST_PARTS], shares: [0; MOST_PARTS], seen: 0, known: 0 }
     }
 
     pub(super) fn cursors(&mut self) -> &mut [Cursor] {
-        &mut self.cursors[..self.len]
+        &mut self.cursors
     }
 }
 
@@ -147,63 +161,76 @@ fn bits(mut set: u64) -> impl Iterator<Item = usize> {
 }
 
 impl Shelves {
-    /// The shelves of a lead's keys. In steps, each for all of them: a step reads memory that waits for
-    /// nothing else, so the waits overlap.
-    pub(super) fn open(&self, asked: &Asked, opened: &mut Opened) {
-        let (mut values, mut shares) = ([0; MOST_PARTS], [0; MOST_PARTS]);
-        let mut known = 0;
-        let mut wanted = self.unguided;
-        for at in bits(self.guiding) {
-            if let Some(value) = value_of_lead(self.parts[at], asked) {
-                (values[at], shares[at]) = (value, hash_of(self.parts[at], value));
-                known |= 1 << at;
-                wanted |= self.guide.shapes(shares[at], asked);
+    /// Opens the shelves of a lead's keys, of the shapes that the guide knows for it.
+    pub(super) fn open_guided(&self, asked: &Asked, opened: &mut Opened) {
+        self.value(self.guiding, asked, opened);
+        let wanted = bits(opened.known & self.guiding)
+            .fold(0, |wanted, at| wanted | self.guide.shapes(opened.shares[at], asked));
+        self.open(wanted, asked, opened);
+    }
+
+    /// Opens those of the others.
+    pub(super) fn open_unguided(&self, asked: &Asked, opened: &mut Opened) {
+        self.open(self.unguided, asked, opened);
+    }
+
+    /// No row of the others is better.
+    pub(super) fn unguided_rank(&self) -> u64 {
+        bits(self.unguided).map(|at| self.shapes[at].rank).min().unwrap_or(u64::MAX)
+    }
+
+    /// The lead's values of parts that were not looked at yet.
+    fn value(&self, parts: u64, asked: &Asked, opened: &mut Opened) {
+        for at in bits(parts & !opened.seen) {
+            let part = self.parts[at];
+            if let Some(value) = value_of_lead(part, asked) {
+                (opened.values[at], opened.shares[at]) = (value, hash_of(part, value));
+                opened.known |= 1 << at;
             }
         }
+        opened.seen |= parts;
+    }
+
+    /// In steps, each for all shelves: a step reads memory that waits for nothing else, so the waits overlap.
+    fn open(&self, wanted: u64, asked: &Asked, opened: &mut Opened) {
+        opened.cursors.clear();
         let parts = bits(wanted).fold(0, |parts, at| parts | self.shapes[at].parts);
-        for at in bits(parts & !self.guiding) {
-            if let Some(value) = value_of_lead(self.parts[at], asked) {
-                (values[at], shares[at]) = (value, hash_of(self.parts[at], value));
-                known |= 1 << at;
-            }
-        }
+        self.value(parts, asked, opened);
         let mut places = [(0, 0, Place::default()); AT_ONCE];
         let mut len = 0;
         for at in bits(wanted) {
             let shape = &self.shapes[at];
-            if shape.parts & !known != 0 {
+            if shape.parts & !opened.known != 0 {
                 continue;
             }
-            let hash = shape.places().fold(0, |hash, place| hash ^ shares[place]);
+            let hash = shape.places().fold(0, |hash, place| hash ^ opened.shares[place]);
             places[len] = (at, hash, self.lookup.reach(hash));
             len += 1;
             if len == AT_ONCE {
-                self.reach(&places, &values, asked, opened);
+                self.reach(&places, asked, opened);
                 len = 0;
             }
         }
-        self.reach(&places[..len], &values, asked, opened);
+        self.reach(&places[..len], asked, opened);
     }
 
-    fn reach(
-        &self,
-        places: &[(usize, u64, Place)],
-        values: &[u64; MOST_PARTS],
-        asked: &Asked,
-        opened: &mut Opened,
-    ) {
+    fn reach(&self, places: &[(usize, u64, Place)], asked: &Asked, opened: &mut Opened) {
         let mut found = [(0, 0, 0, 0); AT_ONCE];
         let mut kept = 0;
         for (shape, hash, place) in places {
             // That the tag is right is nearly always enough; the rest is compared below.
             if let Some(shelf) = self.lookup.find_from(*place, |_| true) {
                 found[kept] = (*shape, *hash, self.words.word(shelf), shelf);
+                // Its rows are reached for with its header.
+                for line in [LINE, 2 * LINE] {
+                    black_box(self.words.at(shelf).get(line).copied());
+                }
                 kept += 1;
             }
         }
         for (shape, hash, header, shelf) in &found[..kept] {
             let shape = &self.shapes[*shape];
-            let own = || shape.places().map(|place| values[place]);
+            let own = || shape.places().map(|place| opened.values[place]);
             let shelf = match is_of(*header, *hash) && self.has_values(*shelf, own()) {
                 true => Some(*shelf),
                 false => self.find(*hash, own),
@@ -213,8 +240,7 @@ impl Shelves {
             if Check(words[1]).number_passes(asked) {
                 let start = HEADER + shape.len();
                 let (next, left) = (shelf + start as u32, len(words[0]) as u32);
-                opened.cursors[opened.len] = Cursor { rank: words[start], row: 0, next, left };
-                opened.len += 1;
+                opened.cursors.push(Cursor { rank: words[start], row: 0, next, left });
             }
         }
     }
@@ -258,6 +284,8 @@ impl Shelves {
         };
         let (check, is_whole) = check(&key);
         self.count(&key, shape, Some(check));
+        let known = &mut self.shapes[shape];
+        known.rank = if known.rows == 1 { row.rank } else { known.rank.min(row.rank) };
         let shelf = match self.find_key(&key) {
             Some(shelf) => self.with_room(shelf, &key),
             None => self.new_shelf(&key, check),
