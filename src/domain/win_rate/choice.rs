@@ -19,8 +19,8 @@ pub struct Rival {
 /// The price of being given twice the fair share, in P(win): always; in standard deviations of what is not
 /// known of the reps; and what is added where they are not known to differ.
 const LOAD_PRICE: f64 = 0.002;
-const UNKNOWN_PRICE: f64 = 0.15;
-const DOUBT_PRICE: f64 = 0.09;
+const UNKNOWN_PRICE: f64 = 0.08;
+const DOUBT_PRICE: f64 = 0.11;
 /// From this difference between reps on, in units of what is believed before any deal, it is hardly doubted.
 const DIFFERENCE: f64 = 0.28;
 /// The excess that costs the full price. Beyond, a rep who is known to be better costs no more for it; and

@@ -40,8 +40,9 @@ const OPEN_MIN: f64 = 0.2;
 /// No age at close says more than this.
 const LATE_MAX: f64 = 4.0;
 /// What is left of the evidence that reps differ: predictions made before the variances were fitted are
-/// forgotten with it.
-const FACTOR_KEEP: f64 = 0.999;
+/// forgotten with it. Not sooner: how far modest differences speak for themselves grows with the deals that
+/// are remembered.
+const FACTOR_KEEP: f64 = 0.9997;
 const STEP: Span = Span::from_days(1);
 const DAY_MS: f64 = 86_400_000.0;
 
