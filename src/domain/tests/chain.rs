@@ -183,3 +183,29 @@ fn a_repeat_has_no_effect() {
     )));
     assert_eq!((world.assigned.len(), world.counted.last()), (before, Some(&Counter::Repeat)));
 }
+
+#[test]
+fn of_many_changes_at_once_only_the_first_looks_at_leads() {
+    use crate::domain::entity::{Entity, Kind};
+    let mut world = World::with_company();
+    for number in 0..1_000 {
+        world.lead(&format!("L{number:03}"), "NY");
+    }
+    let cursor = |world: &World| {
+        let domain = world.state.domains().next().expect("the domain");
+        let Some(Entity::Sweep(sweep)) = domain.table(Kind::Sweep).values().next() else {
+            panic!("no walk");
+        };
+        sweep.cursor.as_ref().map(|(_, lead)| lead.as_str().to_owned())
+    };
+    for name in ["one", "two", "three"] {
+        let south = territory(&["TX"], &["eve"]);
+        world.territory_as(name, Some(south), None, EffectiveChange::AllOpen);
+        assert_eq!(cursor(&world).as_deref(), Some("L255"));
+    }
+    // Nobody came to the walk's timer: the next change takes it on.
+    world.now = world.now + Span::from_millis(20);
+    let south = territory(&["TX"], &["eve"]);
+    world.territory_as("four", Some(south), None, EffectiveChange::AllOpen);
+    assert_eq!(cursor(&world).as_deref(), Some("L511"));
+}
