@@ -326,7 +326,8 @@ pub static KEYS: &[Key] = &[
         "batch.max_work_ms",
         Kind::Number(1, 10_000),
         Some("20"),
-        "A transaction ends after this much work: readers of the assignments see nothing until then.",
+        "A transaction ends after this much work: readers of the assignments see nothing until then. \
+         While hot leads come, and in a storm of timers, it ends after a few milliseconds.",
     ),
     key(
         "dead_letters.stop_after",

@@ -13,13 +13,18 @@ use super::worker::{Planted, Worker};
 use crate::codec::error::{Error, reason};
 use crate::domain::fact::Fact;
 use crate::domain::input::Topic;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::domain::timer::TimerKind;
 
 /// Inputs of one shard before the next shard has its turn.
 const SLICE: usize = 64;
 /// What a brief batch decides at most: leads that come meanwhile wait for its end.
 const BRIEF: Duration = Duration::from_millis(3);
+/// What any batch decides at most while hot leads come: one that comes waits for the batch before its own,
+/// too. With less, a list would go mostly in round trips.
+const HOT: Duration = Duration::from_millis(6);
+/// So long after a hot lead the next one is reckoned with.
+const HOT_FOR: Span = Span::from_secs(1);
 /// So many timers in one batch are a storm: a batch of them is brief, too.
 const STORM: usize = 64;
 
@@ -50,11 +55,12 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
 
     fn is_full(&mut self) -> bool {
         let Transaction { records, bytes, brief, opened_at, .. } = self.transaction;
-        let settings = &self.settings;
+        let (settings, decided_in) = (&self.settings, self.report.decided_in);
         self.transaction.phase() == Phase::Open
             && (records >= settings.most_records
                 || bytes >= settings.most_bytes
-                || brief && self.report.decided_in >= BRIEF
+                || brief && decided_in >= BRIEF
+                || opened_at < self.hot_until && decided_in >= HOT
                 || self.clock.now() >= opened_at + settings.work)
     }
 
@@ -193,7 +199,9 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         }
         self.report.consumed[topic.index()] += 1;
         self.transaction.records += 1;
-        self.transaction.brief |= topic == Topic::LeadCreatedFast;
+        if topic == Topic::LeadCreatedFast {
+            self.hot_until = self.transaction.opened_at + HOT_FOR;
+        }
         self.transaction.bytes += record.bytes();
         let started = self.clock.monotonic();
         let decoded = if self.panicked.contains(&(record.part, record.offset)) {

@@ -71,8 +71,8 @@ pub struct Transaction {
     pub records: usize,
     pub bytes: usize,
     pub recreated: bool,
-    /// It holds a hot lead, or something that many more of stand behind, as a slice of a sweep or a timer of a
-    /// storm: it is not to wait for a long batch.
+    /// It holds something that many more of stand behind, as a slice of a sweep or a timer of a storm: new
+    /// leads are not to wait for a long batch.
     pub brief: bool,
     doubts: VecDeque<Timestamp>,
 }

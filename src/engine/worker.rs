@@ -105,6 +105,8 @@ pub struct Worker<L, C, O> {
     pub(super) busy: bool,
     /// Which shard is served first.
     pub(super) rotation: usize,
+    /// Until then hot leads are reckoned with.
+    pub(super) hot_until: Timestamp,
 }
 
 impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
@@ -125,6 +127,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             panicked: BTreeSet::new(),
             busy: false,
             rotation: 0,
+            hot_until: Timestamp(i64::MIN),
         }
     }
 
