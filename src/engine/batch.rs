@@ -16,8 +16,9 @@ use crate::domain::input::Topic;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::timer::TimerKind;
 
-/// Inputs of one shard before the next shard has its turn.
-const SLICE: usize = 64;
+/// Inputs of one shard before the next shard has its turn, and before news is looked for: a hot lead that has
+/// come meanwhile goes in this batch.
+const SLICE: usize = 32;
 /// What a brief batch decides at most: leads that come meanwhile wait for its end.
 const BRIEF: Duration = Duration::from_millis(3);
 /// What any batch decides at most while hot leads come: one that comes waits for the batch before its own,
@@ -29,22 +30,17 @@ const HOT_FOR: Span = Span::from_secs(1);
 const STORM: usize = 64;
 
 impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
-    /// Takes inputs of all shards in turn until none may go or the batch is full.
+    /// Takes a slice of inputs of each shard, unless the batch is full before.
     pub(super) fn work(&mut self, now: Timestamp) -> Result<()> {
-        self.busy = false;
+        (self.busy, self.more) = (false, false);
         self.report.now = self.report.now.max(now);
         let shards: Vec<i32> = self.seats.keys().copied().collect();
         if shards.is_empty() {
             return Ok(());
         }
         self.rotation = (self.rotation + 1) % shards.len();
-        let mut idle = 0;
-        for shard in shards.iter().cycle().skip(self.rotation) {
-            let taken = self.slice(*shard, now)?;
-            idle = if taken == 0 { idle + 1 } else { 0 };
-            if idle == shards.len() {
-                return Ok(());
-            }
+        for shard in shards.iter().cycle().skip(self.rotation).take(shards.len()) {
+            self.more |= self.slice(*shard, now)? == SLICE;
             if self.is_full() {
                 self.busy = true;
                 return Ok(());

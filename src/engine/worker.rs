@@ -101,8 +101,10 @@ pub struct Worker<L, C, O> {
     pub(super) report: BatchReport,
     /// Records on which deciding panicked.
     pub(super) panicked: BTreeSet<(Part, i64)>,
-    /// The last round ended at a limit: there is more to do.
+    /// The last round ended at a limit: the batch is over, and there is more to do.
     pub(super) busy: bool,
+    /// The last round took a whole slice of a shard: there may be more to do.
+    pub(super) more: bool,
     /// Which shard is served first.
     pub(super) rotation: usize,
     /// Until then hot leads are reckoned with.
@@ -126,6 +128,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             report: BatchReport::default(),
             panicked: BTreeSet::new(),
             busy: false,
+            more: false,
             rotation: 0,
             hot_until: Timestamp(i64::MIN),
         }
@@ -194,7 +197,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
 
     /// How long the log may wait for news.
     fn wait(&mut self) -> Span {
-        if self.busy || !self.events.is_empty() {
+        if self.busy || self.more || !self.events.is_empty() {
             return Span::ZERO;
         }
         if !self.waiting.is_empty() {
@@ -220,7 +223,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         }
         let open_for = self.clock.now().since(self.transaction.opened_at);
         // A clock that went back must not keep a transaction open.
-        self.busy || open_for >= self.settings.linger || open_for < Span::ZERO
+        self.busy || !self.more && open_for >= self.settings.linger || open_for < Span::ZERO
     }
 
     /// What the log said: the group's news, and records into their lanes.

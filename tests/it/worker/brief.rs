@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use lead_router::codec::{Encoder, Format};
+use lead_router::domain::input::Topic;
 use lead_router::domain::time::Timestamp;
 use lead_router::embedded::EmbeddedLog;
 use lead_router::engine::ports::Clock;
@@ -33,14 +34,15 @@ impl Clock for Ticking {
     }
 }
 
-/// How many records and timers each batch took.
+/// How many records and timers each batch took; and how many hot leads.
 #[derive(Clone, Default)]
-struct Sizes(Rc<RefCell<Vec<u64>>>);
+struct Sizes(Rc<RefCell<Vec<u64>>>, Rc<RefCell<Vec<u64>>>);
 
 impl Observer for Sizes {
     fn batch(&mut self, report: BatchReport) {
         let records: u64 = report.consumed.iter().sum();
         self.0.borrow_mut().push(records + report.fired.len() as u64);
+        self.1.borrow_mut().push(report.consumed[Topic::LeadCreatedFast.index()]);
     }
 
     fn shard(&mut self, _event: ShardEvent) {}
@@ -76,6 +78,11 @@ impl Watched {
         self.sizes.0.take()
     }
 
+    fn hot(&self) {
+        let lead = json!({ "event_id": "l-hot", "lead_id": "hot", "created_at": T0 });
+        self.bench.publish("lead-created-fast", &lead, T0);
+    }
+
     /// A list of 500 leads.
     fn list(&self, name: &str) {
         (0..500).for_each(|number| self.bench.lead(&format!("{name}-{number}"), T0));
@@ -88,8 +95,7 @@ fn a_list_of_leads_goes_in_long_batches_and_in_short_ones_while_hot_leads_come()
     watched.list("before");
     assert_eq!(watched.batches(50), [500]);
     watched.list("beside");
-    let hot = json!({ "event_id": "l-hot", "lead_id": "hot", "created_at": T0 });
-    watched.bench.publish("lead-created-fast", &hot, T0);
+    watched.hot();
     let sizes = watched.batches(50);
     assert_eq!(sizes.iter().sum::<u64>(), 501);
     // Its own batch and those that the next one would wait for: 6 ms of deciding each.
@@ -98,6 +104,17 @@ fn a_list_of_leads_goes_in_long_batches_and_in_short_ones_while_hot_leads_come()
     watched.list("after");
     assert_eq!(watched.batches(50), [500]);
     assert_eq!(watched.bench.assigned().len(), 1_501);
+}
+
+#[test]
+fn a_hot_lead_that_comes_while_a_list_is_decided_goes_in_the_same_batch() {
+    let mut watched = Watched::new();
+    watched.list("list");
+    assert!(watched.batches(2).is_empty(), "a batch is open");
+    watched.hot();
+    watched.sizes.1.take();
+    watched.batches(50);
+    assert_eq!(watched.sizes.1.take()[0], 1, "in the first batch that ended");
 }
 
 #[test]
