@@ -147,15 +147,20 @@ impl<const N: usize> Gaussian<N> {
     pub(super) fn crosses(&self, scales: &[f64]) -> Vec<[f64; N]> {
         let mut sums = vec![[0.0; N]; self.len()];
         let mut start = 0;
-        for (i, scale) in scales.iter().enumerate() {
+        let inverses: Vec<f64> = scales.iter().map(|scale| 1.0 / scale).collect();
+        for (i, inverse) in inverses.iter().enumerate() {
             let (before, rest) = sums.split_at_mut(i);
             let values = &self.cov[start..start + i];
-            for ((sum, value), other) in before.iter_mut().zip(values).zip(scales) {
-                let unit = 1.0 / (scale * other);
-                let square: [f64; N] = std::array::from_fn(|version| value[version].powi(2) * unit);
-                add(sum, &[1.0; N], &square);
-                add(&mut rest[0], &[1.0; N], &square);
+            let mut own = [0.0; N];
+            for ((sum, value), other) in before.iter_mut().zip(values).zip(&inverses) {
+                let unit = inverse * other;
+                for version in 0..N {
+                    let square = value[version] * value[version] * unit;
+                    sum[version] += square;
+                    own[version] += square;
+                }
             }
+            rest[0] = own;
             start += i + 1;
         }
         sums
