@@ -20,6 +20,7 @@ pub(super) struct Lookup {
     /// By the first bits of the tag: which segment.
     directory: Vec<u32>,
     segments: Vec<Segment>,
+    is_marked: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -29,6 +30,8 @@ struct Segment {
     len: usize,
     /// Tag and value; a power of two, or none yet. Its entries lie by the last bits of the tag.
     slots: Vec<u64>,
+    /// Of a marked one: a byte of each slot's tag, 0 = the slot is empty.
+    marks: Vec<u8>,
 }
 
 /// Where a search begins: the home of a tag, and what lies there.
@@ -42,11 +45,30 @@ pub(super) struct Place {
 
 impl Default for Lookup {
     fn default() -> Lookup {
-        Lookup { bits: 0, directory: vec![0], segments: vec![Segment::default()] }
+        let segments = vec![Segment::default()];
+        Lookup { bits: 0, directory: vec![0], segments, is_marked: false }
     }
 }
 
 impl Lookup {
+    /// One that is mostly asked for what is not there: a byte more a place, and such a question looks at
+    /// no others, which are eight times as much memory.
+    pub(super) fn marked() -> Lookup {
+        Lookup { is_marked: true, ..Lookup::default() }
+    }
+
+    /// Whether the hash may be in a marked one; few of those that are not there may.
+    pub(super) fn may_have(&self, hash: u64) -> bool {
+        let tag = tag(hash);
+        let marks = &self.segments[self.segment_of(tag)].marks;
+        let Some(mask) = marks.len().checked_sub(1) else { return false };
+        let mut at = tag as usize & mask;
+        while marks[at] != mark(tag) && marks[at] != 0 {
+            at = (at + 1) & mask;
+        }
+        marks[at] != 0
+    }
+
     /// The value under this hash that `is` the wanted one.
     pub(super) fn find(&self, hash: u64, is: impl FnMut(u32) -> bool) -> Option<u32> {
         self.find_from(self.reach(hash), is)
@@ -91,7 +113,7 @@ impl Lookup {
             }
             match segment.can_split() {
                 true => self.split(at),
-                false => segment.grow(),
+                false => segment.grow(self.is_marked),
             }
         }
     }
@@ -117,7 +139,8 @@ impl Lookup {
         }
         let old = std::mem::take(&mut self.segments[at]);
         let new = self.segments.len();
-        let half = || Segment { bits, len: 0, slots: vec![EMPTY; SPLIT] };
+        let marks = if self.is_marked { SPLIT } else { 0 };
+        let half = || Segment { bits, len: 0, slots: vec![EMPTY; SPLIT], marks: vec![0; marks] };
         self.segments[at] = half();
         self.segments.push(half());
         let is_upper = |tag: u64| (tag << 32 >> (64 - bits)) & 1 == 1;
@@ -155,15 +178,15 @@ impl Segment {
         let mut at = (entry >> 32) as usize & (size - 1);
         let mut gone = 0;
         while self.slots[at] != EMPTY {
-            let other = from_home(self.slots[at], at, size);
-            if other < gone {
-                std::mem::swap(&mut self.slots[at], &mut entry);
-                gone = other;
+            let other = self.slots[at];
+            if from_home(other, at, size) < gone {
+                self.set(at, entry);
+                (entry, gone) = (other, from_home(other, at, size));
             }
             gone += 1;
             at = (at + 1) & (size - 1);
         }
-        self.slots[at] = entry;
+        self.set(at, entry);
         self.len += 1;
     }
 
@@ -177,17 +200,25 @@ impl Segment {
             if entry == EMPTY || from_home(entry, next, size) == 0 {
                 break;
             }
-            self.slots[gap] = entry;
+            self.set(gap, entry);
             gap = next;
         }
-        self.slots[gap] = EMPTY;
+        self.set(gap, EMPTY);
         self.len -= 1;
         taken
     }
 
-    fn grow(&mut self) {
+    fn set(&mut self, at: usize, entry: u64) {
+        self.slots[at] = entry;
+        if let Some(own) = self.marks.get_mut(at) {
+            *own = if entry == EMPTY { 0 } else { mark((entry >> 32) as u32) };
+        }
+    }
+
+    fn grow(&mut self, is_marked: bool) {
         let size = (self.slots.len() * 2).max(SMALLEST);
         let old = std::mem::replace(&mut self.slots, vec![EMPTY; size]);
+        self.marks = vec![0; if is_marked { size } else { 0 }];
         self.len = 0;
         for entry in old.into_iter().filter(|entry| *entry != EMPTY) {
             self.place(entry);
@@ -213,6 +244,11 @@ fn from_home(entry: u64, at: usize, slots: usize) -> usize {
 
 fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32
+}
+
+/// Of the bits of a tag that are neither the last nor, mostly, the first.
+fn mark(tag: u32) -> u8 {
+    ((tag >> SPLIT.ilog2()) as u8).max(1)
 }
 
 /// A hash for lookups whose entries no stranger chooses. Not for anything that is kept.
@@ -242,12 +278,18 @@ mod tests {
     proptest! {
         /// Against a map; few different tags and hashes, so that entries collide and get displaced.
         #[test]
-        fn is_a_map(steps in prop::collection::vec((any::<bool>(), 0_u64..400), 1..600), narrow: bool) {
+        fn is_a_map(
+            steps in prop::collection::vec((any::<bool>(), 0_u64..400), 1..600),
+            narrow: bool,
+            marked: bool,
+        ) {
             let hash = |key: u64| if narrow { (key % 7) << 40 } else { fold(&key.to_be_bytes()) };
-            let (mut lookup, mut model) = (Lookup::default(), BTreeMap::new());
+            let mut lookup = if marked { Lookup::marked() } else { Lookup::default() };
+            let mut model = BTreeMap::new();
             for (add, key) in steps {
                 let found = lookup.find(hash(key), |value| value == key as u32);
                 prop_assert_eq!(found, model.get(&key).copied());
+                prop_assert!(!marked || found.is_none() || lookup.may_have(hash(key)));
                 match add {
                     true if found.is_none() => {
                         lookup.insert(hash(key), key as u32);
@@ -282,6 +324,18 @@ mod tests {
             assert_eq!(lookup.remove(hash(key), |value| value == key), Some(key));
             assert_eq!(lookup.find(hash(key), |value| value == key), None);
         }
+    }
+
+    #[test]
+    fn the_marks_tell_most_of_what_is_not_there() {
+        let mut lookup = Lookup::marked();
+        let hash = |key: u32| fold(&key.to_be_bytes());
+        (0..50_000).for_each(|key| lookup.insert(hash(key), key));
+        assert!((0..50_000).all(|key| lookup.may_have(hash(key))));
+        let wrong = (50_000..100_000).filter(|key| lookup.may_have(hash(*key))).count();
+        assert!(wrong < 5_000, "{wrong}");
+        (0..50_000).for_each(|key| _ = lookup.remove(hash(key), |value| value == key));
+        assert!((0..50_000).all(|key| !lookup.may_have(hash(key))));
     }
 
     #[test]

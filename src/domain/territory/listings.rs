@@ -3,19 +3,27 @@
 use std::collections::BTreeMap;
 
 use crate::domain::ids::AccountId;
-use crate::domain::lookup::{Lookup, Place, fold};
+use crate::domain::lookup::{Lookup, fold};
 
 const NONE: u32 = u32::MAX;
 /// Accounts that are looked for at once.
 const AT_ONCE: usize = 4;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Listings {
     lookup: Lookup,
     entries: Vec<Listing>,
     unused: Vec<u32>,
     /// The others, of accounts that several territories name.
     more: BTreeMap<u32, Vec<u32>>,
+}
+
+impl Default for Listings {
+    fn default() -> Listings {
+        let (entries, unused, more) = (Vec::new(), Vec::new(), BTreeMap::new());
+        // Of a lead's accounts, few are named.
+        Listings { lookup: Lookup::marked(), entries, unused, more }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -29,14 +37,17 @@ impl Listings {
     /// The territories that name one of them; one that names it twice comes twice.
     pub(super) fn of(&self, accounts: &[AccountId], mut found: impl FnMut(u32)) {
         for some in accounts.chunks(AT_ONCE) {
-            // All are reached for before any is looked at: the waits for memory overlap.
-            let mut places = [Place::default(); AT_ONCE];
-            for (place, account) in places.iter_mut().zip(some) {
-                *place = self.lookup.reach(fold(account.as_str().as_bytes()));
+            // All are read before any is looked for: the waits for memory overlap.
+            let mut hashes = [0; AT_ONCE];
+            for (hash, account) in hashes.iter_mut().zip(some) {
+                *hash = fold(account.as_str().as_bytes());
             }
-            for (place, account) in places.into_iter().zip(some) {
+            for (hash, account) in hashes.into_iter().zip(some) {
+                if !self.lookup.may_have(hash) {
+                    continue;
+                }
                 let is = |at: u32| self.entries[at as usize].account == *account;
-                let Some(at) = self.lookup.find_from(place, is) else { continue };
+                let Some(at) = self.lookup.find(hash, is) else { continue };
                 let entry = &self.entries[at as usize];
                 found(entry.slot);
                 if entry.has_more {
