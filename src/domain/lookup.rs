@@ -70,12 +70,14 @@ impl Lookup {
     }
 
     /// The value under this hash that `is` the wanted one.
+    #[inline]
     pub(super) fn find(&self, hash: u64, is: impl FnMut(u32) -> bool) -> Option<u32> {
         self.find_from(self.reach(hash), is)
     }
 
     /// Where a search begins. Reached for many hashes at once, the memory that they lie in is read at once:
     /// one wait instead of one after another.
+    #[inline]
     pub(super) fn reach(&self, hash: u64) -> Place {
         let segment = self.segment_of(tag(hash));
         let slots = &self.segments[segment].slots;
@@ -84,6 +86,7 @@ impl Lookup {
         Place { entry, tag: tag(hash), segment: segment as u32, at: at as u32 }
     }
 
+    #[inline]
     pub(super) fn find_from(&self, place: Place, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
         let Place { mut entry, tag, segment, at } = place;
         let (slots, mut at) = (&self.segments[segment as usize].slots, at as usize);
@@ -126,6 +129,7 @@ impl Lookup {
         Some(segment.take(at) as u32)
     }
 
+    #[inline]
     fn segment_of(&self, tag: u32) -> usize {
         let place = (u64::from(tag) << self.bits) >> 32;
         self.directory[place as usize] as usize
@@ -238,6 +242,7 @@ impl Segment {
 }
 
 /// How far behind its home an entry lies, in so many slots.
+#[inline]
 fn from_home(entry: u64, at: usize, slots: usize) -> usize {
     at.wrapping_sub((entry >> 32) as usize) & (slots - 1)
 }
@@ -262,6 +267,7 @@ pub(super) fn fold(bytes: &[u8]) -> u64 {
 }
 
 /// One step of it.
+#[inline]
 pub(super) fn mix(hash: u64, word: u64) -> u64 {
     let product =
         u128::from(hash ^ 0x9e37_79b9_7f4a_7c15) * u128::from(word ^ 0xd6e8_feb8_6659_fd93);

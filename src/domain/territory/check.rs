@@ -113,6 +113,7 @@ impl Check {
     }
 
     /// Whether the rule may take the lead.
+    #[inline]
     pub(super) fn passes(self, asked: &Asked) -> bool {
         self.number_passes(asked) && self.text_passes(asked)
     }
@@ -122,6 +123,7 @@ impl Check {
         self.number_holds(asked) && self.text_holds(asked)
     }
 
+    #[inline]
     pub(super) fn number_passes(self, asked: &Asked) -> bool {
         let level = asked.level(self.0 >> 32 & FIELD);
         let (low, high) = (self.0 >> 16 & LEVEL, self.0 & LEVEL);
@@ -134,6 +136,7 @@ impl Check {
         field == 0 || self.0 >> 16 & LEVEL < level && level < self.0 & LEVEL
     }
 
+    #[inline]
     fn text_passes(self, asked: &Asked) -> bool {
         let text = self.0 >> TEXT;
         let Some(dimension) = (text >> 22).checked_sub(1) else { return true };

@@ -68,6 +68,7 @@ pub(super) fn head(bytes: &[u8]) -> u64 {
 }
 
 /// The first `length` bytes of a head, as a head; `None` if it has fewer.
+#[inline]
 pub(super) fn shorter(head: u64, length: u64) -> Option<u64> {
     let mask = !(u64::MAX >> (8 * length)) >> 8;
     (head >> LENGTH >= length).then_some(length << LENGTH | head & mask)
@@ -254,10 +255,12 @@ impl<'a, 'f> Asked<'a, 'f> {
         asked
     }
 
+    #[inline]
     pub(super) fn token(&self, dimension: u8) -> Token {
         self.tokens[usize::from(dimension)]
     }
 
+    #[inline]
     pub(super) fn head(&self, dimension: u8) -> u64 {
         match self.token(dimension).0 {
             short if short < UNKNOWN => short,
@@ -266,11 +269,13 @@ impl<'a, 'f> Asked<'a, 'f> {
     }
 
     /// Whether the value is a short text of digits alone.
+    #[inline]
     pub(super) fn is_number(&self, dimension: u8) -> bool {
         self.numbers >> dimension & 1 == 1
     }
 
     /// The level of a number; 0 = of none.
+    #[inline]
     pub(super) fn level(&self, field: u64) -> u32 {
         self.levels.0[field as usize]
     }
