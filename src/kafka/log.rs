@@ -1,5 +1,6 @@
 //! `ports::Log` on Kafka: the source and the sink of one worker together.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -19,6 +20,8 @@ use super::watchdog::Watchdog;
 
 /// Closing a consumer can hang when brokers are away; it is not waited for longer.
 const CLOSING: Duration = Duration::from_secs(4);
+/// So much of a transaction waits here at most before it goes to the producer.
+const HELD: usize = 256 << 10;
 
 /// The log of one worker. Made on the worker's own thread, which the callbacks wake.
 pub struct KafkaLog {
@@ -32,6 +35,54 @@ pub struct KafkaLog {
 struct Joined {
     source: Source,
     sink: Sink,
+    held: Held,
+}
+
+/// What the open transaction has still to send. The first record of a partition goes to the producer at once,
+/// so that the broker has the partition in the transaction early; those that follow go together. One by one they
+/// would wait behind the request of the one before, and while any wait so librdkafka's thread turns in circles:
+/// then a late answer of the broker took a core from all who were to bring it.
+#[derive(Default)]
+struct Held {
+    begun: BTreeSet<(OutTopic, Option<i32>)>,
+    records: Vec<Outgoing>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Takes a record; what is to be sent now.
+    fn take(&mut self, record: Outgoing) -> Vec<Outgoing> {
+        if self.begun.insert((record.topic, record.partition)) {
+            return vec![record];
+        }
+        let text = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        self.bytes += text(&record.key) + text(&record.value);
+        self.records.push(record);
+        if self.bytes < HELD { Vec::new() } else { self.all() }
+    }
+
+    /// All that waits.
+    fn all(&mut self) -> Vec<Outgoing> {
+        self.bytes = 0;
+        std::mem::take(&mut self.records)
+    }
+}
+
+impl Joined {
+    fn send(&mut self, settings: &Settings, records: &[Outgoing]) -> Result<()> {
+        let topics = &settings.topics;
+        records.iter().try_for_each(|record| {
+            let name = match record.topic {
+                OutTopic::LeadAssigned => &topics.lead_assigned,
+                OutTopic::SlaBreached => &topics.sla_breached,
+                OutTopic::DeadLetter => &topics.dead_letter,
+                OutTopic::State => &topics.state,
+                OutTopic::In(topic) => topics.input(topic),
+                OutTopic::Raw => &topics.raw,
+            };
+            noted(self.sink.send(name, record))
+        })
+    }
 }
 
 impl KafkaLog {
@@ -51,7 +102,7 @@ impl KafkaLog {
             Failure::Abort(why) | Failure::Unknown(why) => Trouble::Temporary(why),
         })?;
         let source = Source::connect(&settings, worker, layout)?;
-        let joined = Some(Joined { source, sink });
+        let joined = Some(Joined { source, sink, held: Held::default() });
         Ok(KafkaLog { settings, worker, joined, stop })
     }
 
@@ -133,25 +184,22 @@ impl Log for KafkaLog {
     }
 
     fn begin(&mut self) -> Result<()> {
-        noted(self.sink()?.begin())
+        let joined = self.joined.as_mut().ok_or_else(left)?;
+        joined.held = Held::default();
+        noted(joined.sink.begin())
     }
 
     fn send(&mut self, record: Outgoing) -> Result<()> {
-        let topics = &self.settings.topics;
-        let name = match record.topic {
-            OutTopic::LeadAssigned => &topics.lead_assigned,
-            OutTopic::SlaBreached => &topics.sla_breached,
-            OutTopic::DeadLetter => &topics.dead_letter,
-            OutTopic::State => &topics.state,
-            OutTopic::In(topic) => topics.input(topic),
-            OutTopic::Raw => &topics.raw,
-        };
-        let sink = &mut self.joined.as_mut().ok_or_else(left)?.sink;
-        noted(sink.send(name, &record))
+        let joined = self.joined.as_mut().ok_or_else(left)?;
+        let now = joined.held.take(record);
+        joined.send(&self.settings, &now)
     }
 
     fn send_offsets(&mut self, offsets: &[(Part, i64, String)]) -> Result<()> {
-        let Joined { source, sink } = self.joined.as_mut().ok_or_else(left)?;
+        let joined = self.joined.as_mut().ok_or_else(left)?;
+        let rest = joined.held.all();
+        joined.send(&self.settings, &rest)?;
+        let Joined { source, sink, .. } = joined;
         let mut list = TopicPartitionList::with_capacity(offsets.len());
         let mut shards = Vec::new();
         for (part, offset, metadata) in offsets {
@@ -187,11 +235,55 @@ impl Log for KafkaLog {
 
     /// A static member keeps its place until its session ends. This is the end of this log.
     fn leave(&mut self) -> Result<()> {
-        let Some(Joined { source, sink }) = self.joined.take() else { return Ok(()) };
+        let Some(Joined { source, sink, .. }) = self.joined.take() else { return Ok(()) };
         sink.close();
         if !source.close(CLOSING) {
             tracing::warn!("the consumer did not close in time; it ends with the process");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(topic: OutTopic, partition: i32, value: usize) -> Outgoing {
+        Outgoing {
+            topic,
+            partition: Some(partition),
+            key: Some(b"key".to_vec()),
+            value: Some(vec![0; value]),
+            headers: Vec::new(),
+            timestamp: Timestamp(0),
+        }
+    }
+
+    #[test]
+    fn only_the_first_record_of_a_partition_goes_at_once() {
+        let mut held = Held::default();
+        for (topic, partition) in
+            [(OutTopic::State, 0), (OutTopic::LeadAssigned, 0), (OutTopic::State, 1)]
+        {
+            let first = record(topic, partition, 1);
+            assert_eq!(held.take(first.clone()), [first]);
+        }
+        let rest =
+            [(OutTopic::State, 1, 2), (OutTopic::LeadAssigned, 0, 3), (OutTopic::State, 0, 4)]
+                .map(|(topic, partition, value)| record(topic, partition, value));
+        for one in rest.clone() {
+            assert_eq!(held.take(one), []);
+        }
+        assert_eq!(held.all(), rest, "in their order");
+        assert_eq!(held.all(), []);
+    }
+
+    #[test]
+    fn a_long_transaction_does_not_wait_for_its_end() {
+        let mut held = Held::default();
+        let sent: usize =
+            (0..1_000).map(|_| held.take(record(OutTopic::State, 0, 997)).len()).sum();
+        assert!(sent > 700 && held.bytes < HELD, "{sent} of 1,000 sent");
+        assert_eq!(sent + held.all().len(), 1_000);
     }
 }
