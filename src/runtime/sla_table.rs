@@ -5,7 +5,7 @@
 //! or *on hold*, and has a next step unless it is on hold or has climbed to its end. *Overdue*: that step
 //! should have fired. Then the router is behind, or down; a rep who is slow makes no step overdue.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dashmap::DashMap;
@@ -68,7 +68,8 @@ impl Orders {
 #[derive(Debug, Default)]
 struct Domain {
     shard: i32,
-    rows: HashMap<Lead, Row>,
+    /// A tree: the worker waits while a hash table doubles.
+    rows: BTreeMap<Lead, Row>,
     orders: Orders,
     groups: BTreeMap<Group, Counts>,
 }
