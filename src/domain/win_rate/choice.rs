@@ -21,8 +21,11 @@ pub struct Rival {
 const LOAD_PRICE: f64 = 0.002;
 const UNKNOWN_PRICE: f64 = 0.08;
 const DOUBT_PRICE: f64 = 0.11;
+/// At this log Bayes factor of "reps differ" it is as likely as not: where they do not, the factor of a year's deals
+/// is often at 1 and seldom at 3.
+const FACTOR_DOUBT: f64 = 2.0;
 /// From this difference between reps on, in units of what is believed before any deal, it is hardly doubted.
-const DIFFERENCE: f64 = 0.28;
+const DIFFERENCE: f64 = 0.33;
 /// The excess that costs the full price. Beyond, a rep who is known to be better costs no more for it; and
 /// how much further the price rises where reps are not known to differ.
 const EXCESS_MAX: f64 = 1.0;
@@ -39,8 +42,10 @@ const CAP_PRICE: f64 = 0.3;
 /// differ, load is fair; where nobody is known, the unknown are tried. The less is known of the reps, and
 /// the less the deals show that they differ at all, the dearer is an uneven load.
 pub fn scores(rivals: &[Rival], evidence: &Evidence) -> Vec<f64> {
-    let doubt = 1.0 / (1.0 + libm::exp((2.0 * evidence.factor - 1.0).clamp(-50.0, 50.0)));
-    let doubt = doubt / (1.0 + (evidence.difference / DIFFERENCE).powi(2));
+    let against = 2.0 * (evidence.factor - FACTOR_DOUBT);
+    let doubt = 1.0 / (1.0 + libm::exp(against.clamp(-50.0, 50.0)));
+    let difference = evidence.difference / DIFFERENCE;
+    let doubt = doubt / (1.0 + difference * difference * difference);
     let unknown = rivals.iter().map(|rival| rival.estimate.own_deviation).sum::<f64>();
     let unknown = unknown / rivals.len().max(1) as f64;
     let price = LOAD_PRICE + UNKNOWN_PRICE * unknown + DOUBT_PRICE * doubt;

@@ -31,8 +31,9 @@ const PSEUDO_SCALE: f64 = 8.0;
 const REFIT_DEALS: u64 = 50;
 /// Time constants of the shared effects, in days: all, the others.
 const SHARED_DAYS: [f64; 2] = [10_000.0, 4000.0];
-/// What is left of a model's record after each deal.
-const RECORD_KEEP: f64 = 0.998;
+/// What is left of a model's record after each deal: which pace is right, or whether reps differ, some 2,000 deals
+/// tell, hardly 500.
+const RECORD_KEEP: f64 = 0.9995;
 /// So many deals of an age are taken to have been won and lost as all, before any is seen.
 const PSEUDO_AGES: f64 = 20.0;
 /// The ages that can be seen to an end are scaled up no further than this.
