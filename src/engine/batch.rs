@@ -23,7 +23,7 @@ const SLICE: usize = 32;
 const BRIEF: Duration = Duration::from_millis(3);
 /// What any batch decides at most while hot leads come: one that comes waits for the batch before its own,
 /// too. With less, a list would go mostly in round trips.
-const HOT: Duration = Duration::from_millis(6);
+const HOT: Duration = Duration::from_millis(4);
 /// So long after a hot lead the next one is reckoned with.
 const HOT_FOR: Span = Span::from_secs(1);
 /// So many timers in one batch are a storm: a batch of them is brief, too.
