@@ -43,10 +43,13 @@ pub struct Record {
 impl Record {
     /// What it weighs in a buffer.
     pub fn bytes(&self) -> usize {
-        let text = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-        let headers = self.headers.iter().map(|(name, value)| name.len() + text(value));
-        text(&self.key) + text(&self.value) + headers.sum::<usize>()
+        let headers = self.headers.iter().map(|(name, value)| name.len() + size(value));
+        size(&self.key) + size(&self.value) + headers.sum::<usize>()
     }
+}
+
+fn size(bytes: &Option<Vec<u8>>) -> usize {
+    bytes.as_ref().map_or(0, Vec::len)
 }
 
 /// The topics out.
@@ -72,6 +75,13 @@ pub struct Outgoing {
     pub value: Option<Vec<u8>>,
     pub headers: Vec<(String, Option<Vec<u8>>)>,
     pub timestamp: Timestamp,
+}
+
+impl Outgoing {
+    /// Of its key and its value.
+    pub fn bytes(&self) -> usize {
+        size(&self.key) + size(&self.value)
+    }
 }
 
 /// What the source has to say, in order.

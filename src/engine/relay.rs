@@ -388,8 +388,7 @@ impl<L: Log, C: Clock, S: Stage> Relay<L, C, S> {
     }
 
     fn send(&mut self, outgoing: Outgoing) -> Result<()> {
-        let size = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-        self.transaction.bytes += size(&outgoing.key) + size(&outgoing.value);
+        self.transaction.bytes += outgoing.bytes();
         self.log.send(outgoing)
     }
 

@@ -55,8 +55,7 @@ impl Held {
         if self.begun.insert((record.topic, record.partition)) {
             return vec![record];
         }
-        let text = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-        self.bytes += text(&record.key) + text(&record.value);
+        self.bytes += record.bytes();
         self.records.push(record);
         if self.bytes < HELD { Vec::new() } else { self.all() }
     }
