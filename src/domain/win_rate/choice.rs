@@ -17,15 +17,13 @@ pub struct Rival {
 }
 
 /// The price of being given twice the fair share, in P(win): always; in standard deviations of what is not
-/// known of the reps; and what is added where they are not known to differ.
+/// known of the reps; and what is added where they are not known to differ, times the logarithm of how many
+/// they are: the more, the better the luckiest of them looks.
 const LOAD_PRICE: f64 = 0.002;
 const UNKNOWN_PRICE: f64 = 0.08;
-const DOUBT_PRICE: f64 = 0.11;
-/// At this log Bayes factor of "reps differ" it is as likely as not: where they do not, the factor of a year's deals
-/// is often at 1 and seldom at 3.
-const FACTOR_DOUBT: f64 = 2.0;
-/// From this difference between reps on, in units of what is believed before any deal, it is hardly doubted.
-const DIFFERENCE: f64 = 0.33;
+const DOUBT_PRICE: f64 = 0.035;
+/// At this log Bayes factor of "reps differ" it is as likely as not: that they do is expected before any deal.
+const FACTOR_DOUBT: f64 = -1.0;
 /// The excess that costs the full price. Beyond, a rep who is known to be better costs no more for it; and
 /// how much further the price rises where reps are not known to differ.
 const EXCESS_MAX: f64 = 1.0;
@@ -44,11 +42,9 @@ const CAP_PRICE: f64 = 0.3;
 pub fn scores(rivals: &[Rival], evidence: &Evidence) -> Vec<f64> {
     let against = 2.0 * (evidence.factor - FACTOR_DOUBT);
     let doubt = 1.0 / (1.0 + libm::exp(against.clamp(-50.0, 50.0)));
-    let difference = evidence.difference / DIFFERENCE;
-    let doubt = doubt / (1.0 + difference * difference * difference);
+    let many = rivals.len().max(1) as f64;
     let unknown = rivals.iter().map(|rival| rival.estimate.own_deviation).sum::<f64>();
-    let unknown = unknown / rivals.len().max(1) as f64;
-    let price = LOAD_PRICE + UNKNOWN_PRICE * unknown + DOUBT_PRICE * doubt;
+    let price = LOAD_PRICE + UNKNOWN_PRICE * unknown / many + DOUBT_PRICE * libm::log(many) * doubt;
     let most = EXCESS_MAX + EXCESS_DOUBT * doubt;
     rivals.iter().map(|rival| score(rival, price, most)).collect()
 }

@@ -13,7 +13,6 @@ pub(super) const GROUPS_MAX: usize = 16;
 
 pub(super) const ALL: u32 = 0;
 pub(super) const GROUP_ALL: usize = 0;
-pub(super) const GROUP_TENURE: usize = 1;
 /// Ages are counted, not estimated as effects; their numbers name them in what was learned from a deal.
 pub(super) const GROUP_AGE: usize = 2;
 

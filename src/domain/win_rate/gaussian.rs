@@ -143,27 +143,14 @@ impl<const N: usize> Gaussian<N> {
         }
     }
 
-    /// For each effect the sum of its squared covariances with the others, in units of both scales.
-    pub(super) fn crosses(&self, scales: &[f64]) -> Vec<[f64; N]> {
-        let mut sums = vec![[0.0; N]; self.len()];
-        let mut start = 0;
-        let inverses: Vec<f64> = scales.iter().map(|scale| 1.0 / scale).collect();
-        for (i, inverse) in inverses.iter().enumerate() {
-            let (before, rest) = sums.split_at_mut(i);
-            let values = &self.cov[start..start + i];
-            let mut own = [0.0; N];
-            for ((sum, value), other) in before.iter_mut().zip(values).zip(&inverses) {
-                let unit = inverse * other;
-                for version in 0..N {
-                    let square = value[version] * value[version] * unit;
-                    sum[version] += square;
-                    own[version] += square;
-                }
-            }
-            rest[0] = own;
-            start += i + 1;
-        }
-        sums
+    /// As if the prior of one effect, which is around zero, had been more precise by this.
+    pub(super) fn reprior(&mut self, i: usize, precision: f64) {
+        let mut column = vec![[0.0; N]; self.len()];
+        self.add_column(i, 1.0, &mut column);
+        let gain = column[i].map(|own| precision / (1.0 + precision * own).max(1e-3));
+        let mean = self.mean[i];
+        let shift = std::array::from_fn(|version| -gain[version] * mean[version]);
+        self.absorb(&column, gain, shift);
     }
 
     /// Covariances forget: each is multiplied by the factors of its two effects, and each variance
@@ -218,11 +205,33 @@ mod tests {
         assert!((belief.variance(0)[0] - (2.0 - 4.0 / spread)).abs() < 1e-12);
         assert!((belief.covariance(0, 2)[0] - (-1.0 / spread)).abs() < 1e-12);
         assert_eq!(belief.covariance(0, 2), belief.covariance(2, 0));
-        let cross = (1.0 / spread).powi(2) / (2.0 * 0.5);
-        assert_eq!(belief.crosses(&[2.0, 1.0, 0.5]), [[cross], [0.0], [cross]]);
         belief.relax(&[[0.0]; 3], &[2.0, 1.0, 0.5]);
         let variances = [0, 1, 2].map(|i| belief.variance(i)[0]);
         assert_eq!(variances, [2.0, 1.0, 0.5]);
         assert_eq!(belief.covariance(0, 2), [0.0]);
+    }
+
+    #[test]
+    fn another_prior_is_as_if_it_had_been_there_first() {
+        let seen = |variance: f64| {
+            let mut belief = Gaussian::<1>::default();
+            belief.push(0.0, variance);
+            belief.push(0.0, 1.0);
+            for (factors, response) in [([[1.0], [1.0]], 2.0), ([[1.0], [-0.5]], 0.3)] {
+                let column = belief.column(&factors);
+                let spread = 0.5 + belief.variance_of(&factors)[0];
+                let mean: f64 = factors.iter().zip(&belief.mean).map(|(f, m)| f[0] * m[0]).sum();
+                belief.absorb(&column, [1.0 / spread], [(response - mean) / spread]);
+            }
+            belief
+        };
+        for (from, to) in [(2.0_f64, 0.1_f64), (0.1, 2.0)] {
+            let (mut belief, other) = (seen(from), seen(to));
+            belief.reprior(0, 1.0 / to - 1.0 / from);
+            let numbers = |belief: &Gaussian<1>| [belief.mean.clone(), belief.cov.clone()].concat();
+            for (one, other) in numbers(&belief).iter().zip(numbers(&other)) {
+                assert!((one[0] - other[0]).abs() < 1e-12, "{one:?} {other:?}");
+            }
+        }
     }
 }

@@ -11,17 +11,18 @@
 use std::sync::Arc;
 
 use super::amount::{Amounts, Own};
+use super::effects::{Effects, SharedUpdate, Term};
 use super::features::{AGE_BUCKETS, FEATURES_MAX, Features, GROUPS_MAX};
 use super::gaussian::Gaussian;
-use super::rep::{Fit, PENDING_MAX, Rep, RepBlock, RepUpdate, SLOTS_MAX, Scale};
-use super::shared::{Effects, Head, MODELS, SharedBlock, SharedUpdate};
+use super::rep::{Fit, PENDING_MAX, Rep, RepBlock, RepUpdate, SLOTS_MAX};
+use super::shared::{Head, MODELS, SharedBlock};
 use super::{Block, Kind};
 use crate::domain::time::Timestamp;
 
 /// What the first number of each part says: the kind of block, and the version of its layout.
 const EMPTY: f64 = 0.0;
-const SHARED: f64 = 104.0;
-const REP: f64 = 204.0;
+const SHARED: f64 = 105.0;
+const REP: f64 = 205.0;
 
 /// Texts and numbers, in an order that only this module knows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -94,13 +95,12 @@ pub(super) fn rep_base(rep: &Rep) -> Part {
 /// The whole of a domain's shared effects, with the names of the features.
 pub(super) fn shared_base(features: &Features, effects: &Effects) -> Part {
     let mut numbers = vec![SHARED, effects.at.0 as f64, effects.belief.len() as f64];
-    numbers.extend(effects.belief.mean.as_flattened());
-    numbers.extend(effects.belief.cov.as_flattened());
+    numbers.extend(effects.variances);
+    for belief in [&effects.belief, &effects.alike] {
+        numbers.extend(belief.mean.as_flattened());
+        numbers.extend(belief.cov.as_flattened());
+    }
     Part { texts: features.names().to_vec(), numbers }
-}
-
-fn scale(fit: &Fit) -> [f64; 3] {
-    [fit.scale.power, fit.scale.noise, fit.scale.weight]
 }
 
 fn rep_head(rep: &RepBlock) -> Part {
@@ -108,7 +108,6 @@ fn rep_head(rep: &RepBlock) -> Part {
     numbers.extend(rep.fit.strength);
     numbers.extend(rep.fit.power);
     numbers.extend([rep.fit.shift, rep.fit.reps]);
-    numbers.extend(scale(&rep.fit));
     numbers.push(rep.pending.len() as f64);
     for update in &rep.pending {
         let RepUpdate { features, at, precision, response } = update;
@@ -129,16 +128,17 @@ fn shared_head(shared: &SharedBlock) -> Part {
     numbers.extend(head.fit.strength);
     numbers.extend(head.fit.power);
     numbers.extend([head.fit.shift, head.fit.reps]);
-    numbers.extend(scale(&head.fit));
     numbers.extend(head.record);
     numbers.extend(head.ages.as_flattened());
     numbers.push(shared.pending.len() as f64);
     for update in &shared.pending {
-        let SharedUpdate { at, dimension, design, precision, response } = update;
-        numbers.extend([at.0 as f64, *dimension as f64, *precision, *response]);
-        numbers.push(design.len() as f64);
-        for (feature, factor) in design {
-            numbers.extend([f64::from(*feature), *factor]);
+        let SharedUpdate { at, dimension, belief, alike } = update;
+        numbers.extend([at.0 as f64, *dimension as f64]);
+        for Term { design, precision, response } in [belief, alike] {
+            numbers.extend([*precision, *response, design.len() as f64]);
+            for (feature, factor) in design {
+                numbers.extend([f64::from(*feature), *factor]);
+            }
         }
     }
     shared.amounts.put(&mut numbers);
@@ -184,7 +184,9 @@ fn restore_shared(image: &Image, mut head: Reader) -> Option<SharedBlock> {
     let features = Features::from_names(&names)?;
     let at = base.time()?;
     let known = base.count(features.len())?;
-    let effects = Effects { at, belief: base.gaussian(known)? };
+    let variances = base.array()?;
+    let (belief, alike) = (base.gaussian(known)?, base.gaussian(known)?);
+    let effects = Effects { at, variances, belief, alike };
     let small = Head {
         deals: head.number()? as u64,
         fresh: head.number()? as u64,
@@ -200,14 +202,8 @@ fn restore_shared(image: &Image, mut head: Reader) -> Option<SharedBlock> {
     for _ in 0..head.count(PENDING_MAX)? {
         let at = head.time()?;
         let dimension = head.count(features.len())?;
-        let [precision, response] = head.array()?;
-        let terms = head.count(FEATURES_MAX)?;
-        let mut design = Vec::with_capacity(terms);
-        for _ in 0..terms {
-            let feature = head.count(dimension.checked_sub(1)?)? as u32;
-            design.push((feature, head.number()?));
-        }
-        pending.push(SharedUpdate { at, dimension, design, precision, response });
+        let (belief, alike) = (head.term(dimension)?, head.term(dimension)?);
+        pending.push(SharedUpdate { at, dimension, belief, alike });
     }
     let amounts = Arc::new(Amounts::read(&mut head)?);
     let done = base.rest.is_empty() && head.rest.is_empty();
@@ -246,12 +242,21 @@ impl Reader<'_> {
         Some(*first)
     }
 
+    fn term(&mut self, dimension: usize) -> Option<Term> {
+        let [precision, response] = self.array()?;
+        let terms = self.count(FEATURES_MAX)?;
+        let mut design = Vec::with_capacity(terms);
+        for _ in 0..terms {
+            let feature = self.count(dimension.checked_sub(1)?)? as u32;
+            design.push((feature, self.number()?));
+        }
+        Some(Term { design, precision, response })
+    }
+
     fn fit(&mut self) -> Option<Fit> {
         let (strength, power) = (self.array()?, self.array()?);
         let (shift, reps) = (self.number()?, self.number()?);
-        let [all, noise, weight] = self.array()?;
-        let scale = Scale { power: all, noise, weight };
-        Some(Fit { strength, power, shift, reps, scale })
+        Some(Fit { strength, power, shift, reps })
     }
 
     pub(super) fn list(&mut self, length: usize) -> Option<Vec<f64>> {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::amount::unlearn_amount;
+use super::effects::{SharedUpdate, Term, moments};
 use super::features::{
     AGE_FIRST, ALL, FEATURES_MAX, GROUP_ALL, GROUPS_MAX, age_bucket, tenure_feature,
 };
 use super::logistic;
 use super::rep::{Fit, PACE_COUNT, RepBlock, RepUpdate, View};
 use super::segment::Segment;
-use super::shared::{MODELS, SharedBlock, SharedUpdate, start_variances};
+use super::shared::{MODELS, SharedBlock};
 use super::{Block, Kind, Observation};
 use crate::domain::time::{Span, Timestamp};
 
@@ -61,7 +62,7 @@ fn take_in(shared: &mut SharedBlock, rep: &mut RepBlock, deal: &Deal) -> Observa
     let apart = apart(shared, rep, &levels, &common);
     let weights = shared.weights();
     let view = rep.now.view(&levels);
-    let moments = moments(shared, &view, &levels, &common);
+    let moments = by_model(shared, &view, &levels, &common);
     let mean: f64 = (0..MODELS).map(|k| weights[k] * moments[k].0).sum();
     let variance: f64 =
         (0..MODELS).map(|k| weights[k] * (moments[k].1 + (moments[k].0 - mean).powi(2))).sum();
@@ -77,8 +78,9 @@ fn take_in(shared: &mut SharedBlock, rep: &mut RepBlock, deal: &Deal) -> Observa
         response: site.response - apart,
     };
     rep.apply(update, &shared.now.belief.mean);
-    let rest = rest(&weights, &view, &levels, &common, site.precision);
-    shared.apply(rest.update(at, dimension, site.response));
+    let belief = rest(&weights, &view, &common, (site.precision, site.response));
+    let alike = alike(&levels, &common, (site.precision, site.response));
+    shared.apply(SharedUpdate { at, dimension, belief, alike });
 
     rep.deals += 1;
     shared.head.deals += 1;
@@ -128,10 +130,12 @@ pub fn unlearn(shared: &mut Block, rep: &mut Block, observation: &Observation) {
     rep.apply(update, &shared.now.belief.mean);
     let weights = shared.weights();
     let view = rep.now.view(&levels);
-    let rest = rest(&weights, &view, &levels, common, observation.precision);
-    let mut update = rest.update(observation.closed_at, known, observation.response);
-    update.precision = -update.precision;
-    shared.apply(update);
+    let site = (observation.precision, observation.response);
+    let mut belief = rest(&weights, &view, common, site);
+    let mut alike = alike(&levels, common, site);
+    [&mut belief, &mut alike].into_iter().for_each(|term| term.precision = -term.precision);
+    let at = observation.closed_at;
+    shared.apply(SharedUpdate { at, dimension: known, belief, alike });
     rep.deals = rep.deals.saturating_sub(1);
     shared.head.deals = shared.head.deals.saturating_sub(1);
     let ages = &mut shared.head.ages[usize::from(observation.won)];
@@ -165,103 +169,83 @@ fn apart(shared: &SharedBlock, rep: &RepBlock, levels: &[(u32, u8)], common: &[u
 }
 
 /// Mean and variance of the logit by model.
-fn moments(
+fn by_model(
     shared: &SharedBlock,
     view: &View,
     levels: &[(u32, u8)],
     common: &[u32],
 ) -> [(f64, f64); MODELS] {
-    std::array::from_fn(|model| {
-        let mut design: Vec<(u32, f64)> = common.iter().map(|number| (*number, 1.0)).collect();
-        let (mut mean, mut variance) = (0.0, 0.0);
-        match model.checked_sub(1) {
-            None => design.extend(levels.iter().map(|(number, _)| (*number, 1.0))),
-            Some(pace) => {
-                design.extend(view.design.iter().map(|(number, factor)| (*number, factor[pace])));
-                mean += view.offset[pace];
-                variance += view.variance[pace];
-            }
+    std::array::from_fn(|model| match model.checked_sub(1) {
+        None => moments(&shared.now.alike, &whole(levels, common)),
+        Some(pace) => {
+            let mut design: Vec<(u32, f64)> = common.iter().map(|number| (*number, 1.0)).collect();
+            design.extend(view.design.iter().map(|(number, factor)| (*number, factor[pace])));
+            let (mean, variance) = moments(&shared.now.belief, &design);
+            (mean + view.offset[pace], variance + view.variance[pace])
         }
-        variance += shared.now.belief.variance_of(&shared.now.factors(&design))[0];
-        (mean + shared.now.mean(&design), variance)
     })
 }
 
-/// What an observation says about the shared effects when the rep's own are integrated out.
-struct Rest {
-    design: Vec<(u32, f64)>,
-    precision: f64,
-    offset: f64,
+/// The deal's levels and its tenure, all counting in full.
+fn whole(levels: &[(u32, u8)], common: &[u32]) -> Vec<(u32, f64)> {
+    let levels = levels.iter().map(|(number, _)| *number);
+    levels.chain(common.iter().copied()).map(|number| (number, 1.0)).collect()
 }
 
+/// What an observation, a precision and a response, says about the shared effects if reps are alike.
+fn alike(levels: &[(u32, u8)], common: &[u32], (precision, response): (f64, f64)) -> Term {
+    Term { design: whole(levels, common), precision, response }
+}
+
+/// What it says about them when the rep's own are integrated out.
 fn rest(
     weights: &[f64; MODELS],
     view: &View,
-    levels: &[(u32, u8)],
     common: &[u32],
-    precision: f64,
-) -> Rest {
+    (precision, response): (f64, f64),
+) -> Term {
     let mut factors = [0.0; FEATURES_MAX];
     common.iter().for_each(|number| factors[*number as usize] += 1.0);
-    levels.iter().for_each(|(number, _)| factors[*number as usize] += weights[0]);
     let (mut offset, mut variance) = (0.0, 0.0);
-    for (pace, weight) in weights[1..].iter().enumerate() {
+    for (pace, share) in shares(weights).into_iter().enumerate() {
         for (number, factor) in &view.design {
-            factors[*number as usize] += weight * factor[pace];
+            factors[*number as usize] += share * factor[pace];
         }
-        offset += weight * view.offset[pace];
-        variance += weight * view.variance[pace];
+        offset += share * view.offset[pace];
+        variance += share * view.variance[pace];
     }
     let numbered = (0..).zip(factors);
     let design = numbered.filter(|(_, factor)| *factor != 0.0).collect();
-    Rest { design, precision: 1.0 / (1.0 / precision + variance), offset }
+    Term { design, precision: 1.0 / (1.0 / precision + variance), response: response - offset }
 }
 
-impl Rest {
-    fn update(self, at: Timestamp, dimension: usize, response: f64) -> SharedUpdate {
-        SharedUpdate {
-            at,
-            dimension,
-            design: self.design,
-            precision: self.precision,
-            response: response - self.offset,
-        }
-    }
+/// The paces' shares among the models by which reps differ.
+fn shares(weights: &[f64; MODELS]) -> [f64; PACE_COUNT] {
+    let differ: f64 = weights[1..].iter().sum();
+    std::array::from_fn(|pace| {
+        if differ > 0.0 { weights[pace + 1] / differ } else { 1.0 / PACE_COUNT as f64 }
+    })
 }
 
 /// Replaces what the rep adds to the re-fit of the variances.
 fn fit(shared: &mut SharedBlock, rep: &mut RepBlock, weights: &[f64; MODELS]) {
     let mut fit = Fit { reps: 1.0, ..Fit::default() };
-    let start = start_variances();
-    let differ: f64 = weights[1..].iter().sum();
     let deviations = rep.now.deviations(&shared.now.belief.mean);
-    let crosses = rep.now.crosses();
-    for (pace, weight) in weights[1..].iter().enumerate() {
-        let share = if differ > 0.0 { weight / differ } else { 1.0 / PACE_COUNT as f64 };
+    for (pace, share) in shares(weights).into_iter().enumerate() {
         for (slot, (_, group)) in rep.now.slots.iter().enumerate() {
             let group = usize::from(*group);
             let variance = rep.now.slot_variance(slot);
             let known = 1.0 - rep.now.belief.variance(slot)[pace] / variance;
             let known = known.clamp(0.0, 1.0);
             let deviation = deviations[slot][pace];
-            let power = share * deviation * deviation;
             fit.strength[group] += share * known;
-            fit.power[group] += power;
+            fit.power[group] += share * deviation * deviation;
             fit.shift += if group == GROUP_ALL { share * deviation } else { 0.0 };
-            // In units of the start: one has this many of them.
-            let times = variance / start[group];
-            let all_known = known * known + crosses[slot][pace];
-            fit.scale.power += power / variance / times;
-            fit.scale.noise += share * (known - all_known) / times;
-            fit.scale.weight += share * all_known / (times * times);
         }
     }
     let total = &mut shared.head.fit;
     total.shift += fit.shift - rep.fit.shift;
     total.reps += fit.reps - rep.fit.reps;
-    total.scale.power += fit.scale.power - rep.fit.scale.power;
-    total.scale.noise += fit.scale.noise - rep.fit.scale.noise;
-    total.scale.weight += fit.scale.weight - rep.fit.scale.weight;
     for group in 0..GROUPS_MAX {
         total.strength[group] += fit.strength[group] - rep.fit.strength[group];
         total.power[group] += fit.power[group] - rep.fit.power[group];

@@ -2,21 +2,24 @@
 //!
 //! The model: logit P = g·f(x) + tenure + b_rep·f(x), where f(x) says in which segment the lead is;
 //! for a closed deal, plus what its age at close says of the outcome. A deal changes two blocks: the
-//! shared one of the domain (g, tenure, and the ages of won and lost deals) and the rep's. `rep` and
-//! `shared` say how the joint belief over both is kept, `learn` how a deal enters it, `predict` how a
-//! lead is looked at, `choice` how the choice weighs load. `amount` says what a won deal brings.
+//! shared one of the domain (g, tenure, and the ages of won and lost deals) and the rep's. `rep`, `effects`
+//! and `shared` say how the joint belief over both is kept, `refit` how much effects differ, `learn` how
+//! a deal enters it, `predict` how a lead is looked at, `choice` how the choice weighs load. `amount`
+//! says what a won deal brings.
 //!
 //! Nothing here reads a clock: forgetting goes by the time of the deals, and only when one is learned,
 //! never when a lead is looked at.
 
 mod amount;
 mod choice;
+mod effects;
 mod features;
 mod gaussian;
 mod image;
 mod learn;
 mod logistic;
 mod predict;
+mod refit;
 mod rep;
 mod segment;
 mod shared;
@@ -78,7 +81,8 @@ impl Block {
         match &self.kind {
             Kind::Empty => true,
             Kind::Shared(shared) => {
-                shared.now.belief.is_sound() && shared.head.is_sound() && shared.amounts.is_sound()
+                let effects = shared.now.belief.is_sound() && shared.now.alike.is_sound();
+                effects && shared.head.is_sound() && shared.amounts.is_sound()
             }
             Kind::Rep(rep) => {
                 rep.now.belief.is_sound() && rep.fit.is_sound() && rep.amount.is_sound()

@@ -1,11 +1,13 @@
 //! P(win) of a lead with each rep, with its uncertainty; and whether that carries a choice.
 
 use super::Block;
+use super::effects;
 use super::features::{AGE_FIRST, ALL, GROUP_ALL, GROUPS_MAX, TENURE_FIRST, tenure_feature};
+use super::gaussian::Gaussian;
 use super::logistic::{clamp, expected, sigmoid};
 use super::rep::PACE_COUNT;
 use super::segment::Segment;
-use super::shared::{Effects, MODELS, SharedBlock, prior_variance, start_variances};
+use super::shared::{MODELS, SharedBlock, start_variances};
 use crate::domain::time::{Span, Timestamp};
 
 /// 90 % of a normal distribution lies within so many standard deviations.
@@ -46,8 +48,6 @@ pub struct Evidence {
     pub moved: f64,
     /// The log Bayes factor of "reps differ" against "they do not".
     pub factor: f64,
-    /// How much reps differ, in units of what is believed before any deal.
-    pub difference: f64,
 }
 
 /// A lead made ready to be asked about with one rep after the other.
@@ -60,6 +60,8 @@ pub struct Query<'a> {
     unseen: [f64; 2],
     weights: [f64; MODELS],
     belief: Common,
+    /// By time in the job: mean and variance of the logit if reps are alike.
+    alike: Vec<(f64, f64)>,
 }
 
 /// The belief about the shared effects that matter to one lead.
@@ -91,8 +93,10 @@ impl<'a> Query<'a> {
             unseen: [0.0; 2],
             weights: shared.map_or([1.0 / MODELS as f64; MODELS], SharedBlock::weights),
             belief: Common::default(),
+            alike: Vec::new(),
         };
         let variances = shared.map_or_else(start_variances, |shared| shared.head.variances);
+        let common = shared.map_or_else(effects::start_variances, |shared| shared.now.variances);
         for level in &segment.levels {
             match shared.and_then(|shared| shared.features.find(level)) {
                 Some(number) => {
@@ -104,13 +108,16 @@ impl<'a> Query<'a> {
                 None => {
                     let group = shared.and_then(|shared| shared.features.group_for(level));
                     let group = group.unwrap_or(variances.len() - 1);
-                    query.unseen[0] += prior_variance(group);
+                    query.unseen[0] += common[group];
                     query.unseen[1] += variances[group.min(variances.len() - 1)];
                 }
             }
         }
         if let Some(shared) = shared {
-            query.belief = Common::new(&shared.now, &query.levels);
+            query.belief = Common::new(&shared.now.belief, &query.levels);
+            let alike = Common::new(&shared.now.alike, &query.levels);
+            let of = |times: &Times| alike.moments(times, &[1.0; LEVELS_MAX]);
+            query.alike = alike.times.iter().map(of).collect();
         }
         query
     }
@@ -121,14 +128,15 @@ impl<'a> Query<'a> {
         let Some(shared) = self.shared else {
             return self.ignorant();
         };
-        let times = &self.belief.times[(tenure_feature(tenure) - TENURE_FIRST) as usize];
+        let bucket = (tenure_feature(tenure) - TENURE_FIRST) as usize;
+        let times = &self.belief.times[bucket];
         let differ: f64 = self.weights[1..].iter().sum::<f64>().max(f64::MIN_POSITIVE);
-        let full = self.belief.variance(times, &[1.0; LEVELS_MAX]);
-        let mean = self.belief.levels + times.mean;
-        let mut moments = [(mean, full + self.unseen[0]); MODELS];
+        let (mean, variance) = self.alike[bucket];
+        let mut moments = [(mean, variance + self.unseen[0]); MODELS];
         let Some(rep) = rep else {
             let prior = self.prior(&shared.head.variances);
-            moments[1..].iter_mut().for_each(|(_, variance)| *variance += prior);
+            let (mean, variance) = self.belief.moments(times, &[1.0; LEVELS_MAX]);
+            moments[1..].fill((mean, variance + self.unseen[0] + prior));
             return self.mix(&moments, 0, 0.0, prior);
         };
         let prior = self.prior(&rep.now.variances);
@@ -185,20 +193,25 @@ impl<'a> Query<'a> {
 }
 
 impl Common {
-    fn new(effects: &Effects, levels: &[(u32, u8)]) -> Common {
+    fn new(effects: &Gaussian<1>, levels: &[(u32, u8)]) -> Common {
         let numbers = || levels.iter().take(LEVELS_MAX).map(|(number, _)| *number);
-        let between = |a: u32, b: u32| effects.belief.covariance(a as usize, b as usize)[0];
+        let between = |a: u32, b: u32| effects.covariance(a as usize, b as usize)[0];
         let times = |tenure: u32| Times {
-            mean: effects.effect(tenure),
+            mean: effects.mean[tenure as usize][0],
             variance: between(tenure, tenure),
             covariance: numbers().map(|level| between(level, tenure)).collect(),
         };
         let pairs = numbers().flat_map(|a| numbers().map(move |b| (a, b)));
         Common {
-            levels: levels.iter().map(|(number, _)| effects.effect(*number)).sum(),
+            levels: numbers().map(|number| effects.mean[number as usize][0]).sum(),
             covariance: pairs.map(|(a, b)| between(a, b)).collect(),
             times: (TENURE_FIRST..AGE_FIRST).map(times).collect(),
         }
+    }
+
+    /// Mean of the sum of the shared effects, and its variance with each level counting by its factor.
+    fn moments(&self, times: &Times, factors: &[f64; LEVELS_MAX]) -> (f64, f64) {
+        (self.levels + times.mean, self.variance(times, factors))
     }
 
     /// Variance of the sum of the shared effects, each level counting by its factor: what a rep's own
@@ -230,7 +243,6 @@ pub fn predict(
 pub fn evidence(shared: Option<&Block>, candidates: &[Estimate]) -> Evidence {
     let shared = shared.and_then(Block::shared);
     let factor = shared.map_or(0.0, |shared| shared.head.factor);
-    let difference = shared.map_or(1.0, SharedBlock::difference);
     let moved = candidates.iter().map(|estimate| estimate.moved).fold(0.0, f64::max);
-    Evidence { thin: moved < MOVED_MIN || factor < FACTOR_MIN, moved, factor, difference }
+    Evidence { thin: moved < MOVED_MIN || factor < FACTOR_MIN, moved, factor }
 }

@@ -14,6 +14,7 @@ use super::amount::Own;
 use super::features::GROUPS_MAX;
 use super::gaussian::Gaussian;
 use super::image::{Part, rep_base};
+use super::refit::differ;
 use crate::domain::time::{Span, Timestamp};
 
 /// The paces of forgetting: time constants in days.
@@ -24,8 +25,6 @@ pub(super) const PACE_COUNT: usize = 2;
 pub(super) const SLOTS_MAX: usize = 46;
 /// The numbers are written whole after so many updates.
 pub(super) const PENDING_MAX: usize = 64;
-/// Variances are taken over when one differs by more than this factor.
-const VARIANCE_SLACK: f64 = 1.2;
 /// Forgetting is applied in steps of at least this.
 const STEP: Span = Span::from_days(1);
 
@@ -270,21 +269,9 @@ impl Rep {
         for slot in 0..self.slots.len() {
             let group = usize::from(self.slots[slot].1);
             let precision = 1.0 / variances[group] - 1.0 / self.variances[group];
-            let mut column = vec![[0.0; PACE_COUNT]; self.slots.len()];
-            self.belief.add_column(slot, 1.0, &mut column);
-            let gain = column[slot].map(|own| precision / (1.0 + precision * own).max(1e-3));
-            let mean = self.belief.mean[slot];
-            let shift = std::array::from_fn(|pace| -gain[pace] * mean[pace]);
-            self.belief.absorb(&column, gain, shift);
+            self.belief.reprior(slot, precision);
         }
         self.variances = *variances;
-    }
-
-    /// By slot: how far its effect is known together with others, Σ over these of the squared covariances in
-    /// units of the prior.
-    pub(super) fn crosses(&self) -> Vec<Paces> {
-        let scales: Vec<f64> = (0..self.slots.len()).map(|slot| self.slot_variance(slot)).collect();
-        self.belief.crosses(&scales)
     }
 
     /// The mean deviations from the shared effects, by slot.
@@ -336,22 +323,11 @@ pub(super) struct Fit {
     /// difference between them.
     pub(super) shift: f64,
     pub(super) reps: f64,
-    pub(super) scale: Scale,
-}
-
-/// What all deviations together say of how much reps differ, in units of the starting variances: a step of
-/// Fisher's scoring from the variances that the belief was computed under.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Scale {
-    pub(super) power: f64,
-    pub(super) noise: f64,
-    pub(super) weight: f64,
 }
 
 impl Fit {
     pub(super) fn is_sound(&self) -> bool {
-        let Scale { power, noise, weight } = self.scale;
-        let single = [self.shift, self.reps, power, noise, weight];
+        let single = [self.shift, self.reps];
         self.strength.iter().chain(&self.power).chain(&single).all(|number| number.is_finite())
     }
 }
@@ -403,8 +379,7 @@ impl RepBlock {
 
     /// Takes over other variances if they differ enough to matter; this writes the numbers whole.
     pub(super) fn follow(&mut self, variances: &[f64; GROUPS_MAX], shared: &[[f64; 1]]) {
-        let far = |(own, other): (&f64, &f64)| (own / other).max(other / own) > VARIANCE_SLACK;
-        if self.now.variances.iter().zip(variances).any(far) {
+        if differ(&self.now.variances, variances) {
             Arc::make_mut(&mut self.now).reprior(variances);
             self.rebase(shared);
         }

@@ -92,6 +92,58 @@ fn learns_who_wins() {
 }
 
 #[test]
+fn the_rep_who_has_most_leads_is_one_of_many() {
+    // Who wins half of them: what all win is the rate of all deals if reps are alike, else that of the others.
+    let mut draws = Draws(29);
+    let (mut shared, mut reps) = (Block::default(), vec![Block::default(); 12]);
+    let segment = Segment { levels: Vec::new() };
+    let mut won = 0;
+    for deal in 0..3_000_i64 {
+        let rep = if draws.below(4) < 3 { 0 } else { 1 + draws.below(11) as usize };
+        let deal = Deal {
+            segment: &segment,
+            won: draws.unit() < if rep == 0 { 0.5 } else { 0.15 },
+            closed_at: Timestamp(1_700_000_000_000 + deal * DAY / 20),
+            age: None,
+            tenure: None,
+        };
+        won += u32::from(deal.won);
+        learn(&mut shared, &mut reps[rep], &deal);
+    }
+    let effects = &shared.shared().unwrap().now;
+    let rate = |mean: &[f64; 1]| logistic::sigmoid(mean[0]);
+    let (alike, usual) = (rate(&effects.alike.mean[0]), rate(&effects.belief.mean[0]));
+    assert!((alike - f64::from(won) / 3_000.0).abs() < 0.02, "{alike}");
+    assert!((0.1..0.25).contains(&usual), "{usual}");
+    assert!(evidence(Some(&shared), &[]).factor > 20.0);
+}
+
+#[test]
+fn dimensions_that_matter_are_told_from_those_that_do_not() {
+    let mut draws = Draws(17);
+    let (mut shared, mut reps) = (Block::default(), vec![Block::default(); 4]);
+    for deal in 0..6_000_i64 {
+        let segment = some_segment(&mut draws);
+        let industry: f64 = segment.levels[0]["industry=".len()..].parse().unwrap();
+        let deal = Deal {
+            segment: &segment,
+            won: draws.unit() < 0.05 + 0.06 * industry,
+            closed_at: Timestamp(1_700_000_000_000 + deal * DAY / 20),
+            age: None,
+            tenure: None,
+        };
+        learn(&mut shared, &mut reps[draws.below(4) as usize], &deal);
+    }
+    let shared = shared.shared().unwrap();
+    let variance = |level| {
+        let number = shared.features.find(level).unwrap();
+        shared.now.variances[shared.features.group(number)]
+    };
+    let (industry, source) = (variance("industry=3"), variance("source=1"));
+    assert!(industry > 0.3 && industry > 5.0 * source, "{industry} {source}");
+}
+
+#[test]
 fn restores_bit_for_bit_and_goes_on_the_same() {
     let (shared, reps) = team(700, 3);
     for block in reps.iter().chain([&shared, &Block::default()]) {

@@ -66,7 +66,6 @@ impl Evidence {
             thin: self.thin && thin,
             moved: self.moved.max(moved),
             factor: if thin { self.factor } else { self.factor.max(factor) },
-            ..self
         }
     }
 }
