@@ -115,9 +115,7 @@ impl<'a> Query<'a> {
         }
         if let Some(shared) = shared {
             query.belief = Common::new(&shared.now.belief, &query.levels);
-            let alike = Common::new(&shared.now.alike, &query.levels);
-            let of = |times: &Times| alike.moments(times, &[1.0; LEVELS_MAX]);
-            query.alike = alike.times.iter().map(of).collect();
+            query.alike = Common::new(&shared.now.alike, &query.levels).in_full();
         }
         query
     }
@@ -135,7 +133,8 @@ impl<'a> Query<'a> {
         let mut moments = [(mean, variance + self.unseen[0]); MODELS];
         let Some(rep) = rep else {
             let prior = self.prior(&shared.head.variances);
-            let (mean, variance) = self.belief.moments(times, &[1.0; LEVELS_MAX]);
+            let variance = self.belief.variance(times, &[1.0; LEVELS_MAX]);
+            let mean = self.belief.levels + times.mean;
             moments[1..].fill((mean, variance + self.unseen[0] + prior));
             return self.mix(&moments, 0, 0.0, prior);
         };
@@ -209,9 +208,16 @@ impl Common {
         }
     }
 
-    /// Mean of the sum of the shared effects, and its variance with each level counting by its factor.
-    fn moments(&self, times: &Times, factors: &[f64; LEVELS_MAX]) -> (f64, f64) {
-        (self.levels + times.mean, self.variance(times, factors))
+    /// By time in the job: mean and variance of the sum of the shared effects, all levels in full.
+    fn in_full(&self) -> Vec<(f64, f64)> {
+        let rows = self.covariance.chunks(self.covariance.len().isqrt().max(1));
+        let rows: Vec<f64> = rows.map(|row| row.iter().sum()).collect();
+        let of = |times: &Times| {
+            let pairs = rows.iter().zip(&times.covariance);
+            let variance = pairs.fold(times.variance, |sum, (row, time)| sum + (row + 2.0 * time));
+            (self.levels + times.mean, variance)
+        };
+        self.times.iter().map(of).collect()
     }
 
     /// Variance of the sum of the shared effects, each level counting by its factor: what a rep's own
