@@ -47,6 +47,11 @@ impl Span {
     pub const fn from_days(days: i64) -> Span {
         Span::from_secs(days.saturating_mul(86_400))
     }
+
+    /// In days of 24 hours, parts of one included.
+    pub fn days(self) -> f64 {
+        self.0 as f64 / 86_400_000.0
+    }
 }
 
 impl Add<Span> for Timestamp {

@@ -223,7 +223,7 @@ impl Lift {
         let mut report = LiftReport {
             read,
             decided_until: cohort.until.to_string(),
-            horizon_days: cohort.horizon.0 as f64 / 86_400_000.0,
+            horizon_days: cohort.horizon.days(),
             covered: cohort.covered,
             drawn: Drawn::of(&self.drawn, &trials),
             treatment,

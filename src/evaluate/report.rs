@@ -184,7 +184,7 @@ pub fn report(live: Option<Live>, tried: &mut Tried, mut read: Read) -> Report {
     let basis = Basis {
         propensities: if tried.is_history { "estimated" } else { "recorded" },
         decided_until: cohort.until.to_string(),
-        horizon_days: cohort.horizon.0 as f64 / 86_400_000.0,
+        horizon_days: cohort.horizon.days(),
         covered: cohort.covered,
         compared: trials.len(),
         mature: mature.len(),

@@ -51,7 +51,6 @@ const OWN_LEVELS_MAX: usize = 128;
 /// Less than this is nothing.
 const TOLD_MIN: f64 = 1e-6;
 const STEP: Span = Span::from_days(1);
-const DAY_MS: f64 = 86_400_000.0;
 
 /// What data say of one effect: the sum of the observations, each by its precision, and of the precisions.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -143,7 +142,7 @@ impl Told {
 
 /// What is left after a time.
 fn keep(elapsed: Span) -> f64 {
-    libm::exp(-(elapsed.0.max(0) as f64) / DAY_MS / FADE_DAYS)
+    libm::exp(-elapsed.max(Span::ZERO).days() / FADE_DAYS)
 }
 
 impl Own {

@@ -14,7 +14,6 @@ const VARIANCES: [f64; 4] = [1.0, 0.1, 0.5, 0.06];
 /// Time constants of the shared effects, in days: all, the others.
 const SHARED_DAYS: [f64; 2] = [10_000.0, 4000.0];
 const STEP: Span = Span::from_days(1);
-const DAY_MS: f64 = 86_400_000.0;
 
 /// One observation as the shared effects see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,7 +73,7 @@ impl Effects {
     }
 
     fn forget(&mut self, features: &Features, elapsed: Span) {
-        let days = elapsed.0 as f64 / DAY_MS;
+        let days = elapsed.days();
         let kept = SHARED_DAYS.map(|constant| libm::exp(-days / constant));
         let (mut keep, mut prior) = ([[0.0]; FEATURES_MAX], [0.0; FEATURES_MAX]);
         for number in 0..self.belief.len() {

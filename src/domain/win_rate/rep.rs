@@ -28,8 +28,6 @@ pub(super) const PENDING_MAX: usize = 64;
 /// Forgetting is applied in steps of at least this.
 const STEP: Span = Span::from_days(1);
 
-const DAY_MS: f64 = 86_400_000.0;
-
 /// One observation as it changed the block.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct RepUpdate {
@@ -148,7 +146,7 @@ impl Rep {
     /// around the centre).
     fn forget(&mut self, elapsed: Span) {
         let prior: Vec<f64> = (0..self.slots.len()).map(|slot| self.slot_variance(slot)).collect();
-        let keep = PACES.map(|pace| libm::exp(-(elapsed.0 as f64) / DAY_MS / pace));
+        let keep = PACES.map(|pace| libm::exp(-elapsed.days() / pace));
         // The deviation at the centre: α + (C V⁻¹ − 1) γ.
         let mut scaled = vec![[0.0; PACE_COUNT]; self.slots.len()];
         for (scaled, (centre, prior)) in scaled.iter_mut().zip(self.centre.iter().zip(&prior)) {
@@ -250,7 +248,7 @@ impl Rep {
     /// Takes in one observation; the same in life and at restore.
     pub(super) fn apply(&mut self, update: &RepUpdate) {
         self.prepare(&update.features, update.at);
-        let lag = (self.at.since(update.at).0.max(0)) as f64 / DAY_MS;
+        let lag = self.at.since(update.at).max(Span::ZERO).days();
         let Sums { offset, column, variance } = self.sums(&update.features);
         let without = update.features.iter().filter(|(feature, _)| self.slot(*feature).is_none());
         let noise: f64 = without.map(|(_, group)| self.variances[usize::from(*group)]).sum();

@@ -32,7 +32,6 @@ const LATE_MAX: f64 = 4.0;
 /// What is left of the evidence that reps differ, after each deal: how far modest differences speak for
 /// themselves grows with the deals that are remembered.
 const FACTOR_KEEP: f64 = 0.9999;
-const DAY_MS: f64 = 86_400_000.0;
 
 /// The shared block.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,7 +154,7 @@ impl SharedBlock {
     /// this age than lost ones. Won deals close late, so the losses are seen first; with this a deal
     /// teaches the chance of a lead whose deal has yet to close.
     pub(super) fn late(&self, age: usize) -> f64 {
-        let seen_days = self.head.last_at.since(self.head.first_at).0 as f64 / DAY_MS;
+        let seen_days = self.head.last_at.since(self.head.first_at).days();
         // Of the deals that close at an age, so many have had the time to.
         let open = |age: usize| {
             (1.0 - age_from_days(age) as f64 / seen_days.max(1.0)).clamp(OPEN_MIN, 1.0)
