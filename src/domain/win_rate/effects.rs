@@ -126,8 +126,8 @@ impl Effects {
             let group = features.group(number as u32);
             let precision = 1.0 / variances[group] - 1.0 / self.variances[group];
             if precision != 0.0 {
-                self.belief.reprior(number, precision);
-                self.alike.reprior(number, precision);
+                self.belief.reprior(number, 0.0, precision);
+                self.alike.reprior(number, 0.0, precision);
             }
         }
         self.variances = *variances;

@@ -110,22 +110,6 @@ impl<const N: usize> Gaussian<N> {
         std::array::from_fn(|version| sum[version] + 2.0 * twice[version])
     }
 
-    /// Σ over the effects i, weighted, of their covariances with the effects `of`, which ascend.
-    pub(super) fn weighted(&self, weights: &[f64], of: &[usize]) -> [f64; N] {
-        let mut sum = [0.0; N];
-        let mut start = 0;
-        for (i, weight) in weights.iter().enumerate() {
-            let mut own = [0.0; N];
-            for j in of {
-                let at = if *j <= i { start + j } else { row(*j) + i };
-                own.iter_mut().zip(&self.cov[at]).for_each(|(own, value)| *own += value);
-            }
-            add(&mut sum, &[*weight; N], &own);
-            start += i + 1;
-        }
-        sum
-    }
-
     /// Conditions on a normal observation of a linear combination whose covariance with the effects
     /// is `column`: the means move by `shift`, the covariances shrink by `gain`, times the column.
     pub(super) fn absorb(&mut self, column: &[[f64; N]], gain: [f64; N], shift: [f64; N]) {
@@ -143,13 +127,13 @@ impl<const N: usize> Gaussian<N> {
         }
     }
 
-    /// As if the prior of one effect, which is around zero, had been more precise by this.
-    pub(super) fn reprior(&mut self, i: usize, precision: f64) {
+    /// As if the prior of one effect, which is around `centre`, had been more precise by this.
+    pub(super) fn reprior(&mut self, i: usize, centre: f64, precision: f64) {
         let mut column = vec![[0.0; N]; self.len()];
         self.add_column(i, 1.0, &mut column);
         let gain = column[i].map(|own| precision / (1.0 + precision * own).max(1e-3));
         let mean = self.mean[i];
-        let shift = std::array::from_fn(|version| -gain[version] * mean[version]);
+        let shift = std::array::from_fn(|version| -gain[version] * (mean[version] - centre));
         self.absorb(&column, gain, shift);
     }
 
@@ -227,7 +211,7 @@ mod tests {
         };
         for (from, to) in [(2.0_f64, 0.1_f64), (0.1, 2.0)] {
             let (mut belief, other) = (seen(from), seen(to));
-            belief.reprior(0, 1.0 / to - 1.0 / from);
+            belief.reprior(0, 0.0, 1.0 / to - 1.0 / from);
             let numbers = |belief: &Gaussian<1>| [belief.mean.clone(), belief.cov.clone()].concat();
             for (one, other) in numbers(&belief).iter().zip(numbers(&other)) {
                 assert!((one[0] - other[0]).abs() < 1e-12, "{one:?} {other:?}");

@@ -2,11 +2,12 @@
 //! forgetting.
 //!
 //! The effects β of a rep are drawn around the shared effects g: β ~ N(g, V). Given g, their belief
-//! is N(α + C V⁻¹ g, C), and an observation of x·β changes α and C without looking at g at all. So a
-//! rep's block holds (α, C), follows every later change of the shared effects by itself, and can be
-//! rebuilt from its base and its updates alone. The shared block gets from an observation what is
-//! left of it when the rep's own deviation is integrated out (`View`): together this is the exact
-//! joint belief over the shared effects and all reps, in O(d²) a deal.
+//! is N(μ + C V⁻¹ (g − γ), C), where γ is what g was when the numbers were last written whole, and an
+//! observation of x·β changes μ and C without looking at g at all. So a rep's block holds (μ, C, γ),
+//! follows every later change of the shared effects by itself, and can be rebuilt from its base and
+//! its updates alone. The shared block gets from an observation what is left of it when the rep's own
+//! deviation is integrated out (`View`): together this is the exact joint belief over the shared
+//! effects and all reps, in O(d²) a deal.
 
 use std::sync::Arc;
 
@@ -47,11 +48,11 @@ pub(super) struct Rep {
     places: Vec<u8>,
     /// Variances by group that the beliefs were computed under.
     pub(super) variances: [f64; GROUPS_MAX],
-    /// By slot: the shared effects when the base was written; what forgetting shrinks to.
+    /// By slot: γ, the shared effects when the base was written; what forgetting shrinks to.
     pub(super) centre: Vec<f64>,
     /// Forgotten up to here.
     pub(super) at: Timestamp,
-    /// One version a pace.
+    /// (μ, C), one version a pace.
     pub(super) belief: Gaussian<PACE_COUNT>,
 }
 
@@ -147,22 +148,18 @@ impl Rep {
     fn forget(&mut self, elapsed: Span) {
         let prior: Vec<f64> = (0..self.slots.len()).map(|slot| self.slot_variance(slot)).collect();
         let keep = PACES.map(|pace| libm::exp(-elapsed.days() / pace));
-        // The deviation at the centre: α + (C V⁻¹ − 1) γ.
-        let mut scaled = vec![[0.0; PACE_COUNT]; self.slots.len()];
-        for (scaled, (centre, prior)) in scaled.iter_mut().zip(self.centre.iter().zip(&prior)) {
-            *scaled = [centre / prior; PACE_COUNT];
-        }
-        let mut pull = self.belief.column(&scaled);
-        for (pull, centre) in pull.iter_mut().zip(&self.centre) {
-            pull.iter_mut().for_each(|pull| *pull -= centre);
-        }
-        for (mean, pull) in self.belief.mean.iter_mut().zip(&pull) {
-            for pace in 0..PACE_COUNT {
-                let (keep, pull) = (keep[pace], pull[pace]);
-                mean[pace] = keep * (mean[pace] + pull) - keep * keep * pull;
+        for slot in 0..self.slots.len() {
+            let centre = self.centre_of(slot);
+            for (mean, keep) in self.belief.mean[slot].iter_mut().zip(&keep) {
+                *mean = centre + keep * (*mean - centre);
             }
         }
         self.belief.relax(&vec![keep; prior.len()], &prior);
+    }
+
+    /// γ of a slot; nothing until the numbers are written whole.
+    fn centre_of(&self, slot: usize) -> f64 {
+        self.centre.get(slot).copied().unwrap_or(0.0)
     }
 
     /// The sums over the slots of a lead's levels.
@@ -179,8 +176,8 @@ impl Rep {
         sums
     }
 
-    /// What a lead's levels come to, without what the rep's other effects say of it: for a look,
-    /// which needs no more.
+    /// What a lead's levels come to, for a look. (That the shared effects of other levels have moved
+    /// since the base was written says something of these too; it is left out, it is little.)
     pub(super) fn look(&self, features: &[(u32, u8)], shared: &[[f64; 1]]) -> Look {
         let mut look = Look::default();
         let mut on = [0; GROUPS_MAX];
@@ -191,32 +188,22 @@ impl Rep {
                 known += 1;
             }
         }
-        let on = &mut on[..known];
-        on.sort_unstable();
-        let inverse = self.variances.map(|variance| 1.0 / variance);
-        let mut weights = [0.0; SLOTS_MAX];
-        for (weight, (feature, group)) in weights.iter_mut().zip(&self.slots) {
-            *weight = shared[*feature as usize][0] * inverse[usize::from(*group)];
-        }
-        look.mean = self.belief.weighted(&weights[..self.slots.len()], on);
-        for slot in on.iter() {
+        let on = &on[..known];
+        for slot in on {
             plus(&mut look.mean, &self.belief.mean[*slot]);
         }
         for (factor, (feature, group)) in look.factors.iter_mut().zip(features) {
-            match self.slot(*feature) {
-                Some(slot) => {
-                    let mut with = [0.0; PACE_COUNT];
-                    on.iter()
-                        .for_each(|other| plus(&mut with, &self.belief.covariance(slot, *other)));
-                    plus(&mut look.variance, &with);
-                    *factor = with.map(|with| with * inverse[usize::from(*group)]);
-                }
-                None => {
-                    *factor = [1.0; PACE_COUNT];
-                    plus(&mut look.mean, &[shared[*feature as usize][0]; PACE_COUNT]);
-                    plus(&mut look.variance, &[self.variances[usize::from(*group)]; PACE_COUNT]);
-                }
+            let variance = self.variances[usize::from(*group)];
+            let mut moved = shared[*feature as usize][0];
+            let mut with = [variance; PACE_COUNT];
+            if let Some(slot) = self.slot(*feature) {
+                moved -= self.centre_of(slot);
+                with = [0.0; PACE_COUNT];
+                on.iter().for_each(|other| plus(&mut with, &self.belief.covariance(slot, *other)));
             }
+            *factor = with.map(|with| with / variance);
+            plus(&mut look.mean, &factor.map(|factor| factor * moved));
+            plus(&mut look.variance, &with);
         }
         look
     }
@@ -239,8 +226,10 @@ impl Rep {
                 view.design.push((*feature, [1.0; PACE_COUNT]));
             }
         }
-        for ((feature, scale), column) in self.scales().zip(&column) {
-            view.design.push((feature, column.map(|covariance| covariance * scale)));
+        for (slot, ((feature, scale), column)) in self.scales().zip(&column).enumerate() {
+            let factor = column.map(|covariance| covariance * scale);
+            plus(&mut view.offset, &factor.map(|factor| -factor * self.centre_of(slot)));
+            view.design.push((feature, factor));
         }
         view
     }
@@ -267,22 +256,42 @@ impl Rep {
         for slot in 0..self.slots.len() {
             let group = usize::from(self.slots[slot].1);
             let precision = 1.0 / variances[group] - 1.0 / self.variances[group];
-            self.belief.reprior(slot, precision);
+            self.belief.reprior(slot, self.centre_of(slot), precision);
         }
         self.variances = *variances;
     }
 
+    /// The mean effects given the shared ones, by slot.
+    fn means(&self, shared: &[f64]) -> Vec<Paces> {
+        let moved = self.scales().zip(shared).enumerate();
+        let scaled = moved.map(|(slot, ((_, scale), effect))| {
+            [(effect - self.centre_of(slot)) * scale; PACE_COUNT]
+        });
+        let mut sums = self.belief.column(&scaled.collect::<Vec<Paces>>());
+        sums.iter_mut().zip(&self.belief.mean).for_each(|(sum, mean)| plus(sum, mean));
+        sums
+    }
+
+    /// By slot: the shared effect.
+    fn of_slots(&self, shared: &[[f64; 1]]) -> Vec<f64> {
+        let effect = |feature: u32| shared.get(feature as usize).map_or(0.0, |effect| effect[0]);
+        self.slots.iter().map(|(feature, _)| effect(*feature)).collect()
+    }
+
     /// The mean deviations from the shared effects, by slot.
     pub(super) fn deviations(&self, shared: &[[f64; 1]]) -> Vec<Paces> {
-        let effect = |feature: u32| shared.get(feature as usize).map_or(0.0, |effect| effect[0]);
-        let scaled: Vec<Paces> =
-            self.scales().map(|(feature, scale)| [effect(feature) * scale; PACE_COUNT]).collect();
-        let mut sums = self.belief.column(&scaled);
-        for (slot, sum) in sums.iter_mut().enumerate() {
-            let effect = effect(self.slots[slot].0);
-            plus(sum, &self.belief.mean[slot].map(|mean| mean - effect));
-        }
-        sums
+        let shared = self.of_slots(shared);
+        let mut deviations = self.means(&shared);
+        let pairs = deviations.iter_mut().zip(shared);
+        pairs.for_each(|(mean, effect)| plus(mean, &[-effect; PACE_COUNT]));
+        deviations
+    }
+
+    /// Takes the shared effects as they are now for γ.
+    fn recentre(&mut self, shared: &[[f64; 1]]) {
+        let centre = self.of_slots(shared);
+        self.belief.mean = self.means(&centre);
+        self.centre = centre;
     }
 }
 
@@ -392,9 +401,7 @@ impl RepBlock {
 
     fn rebase(&mut self, shared: &[[f64; 1]]) {
         let now = Arc::make_mut(&mut self.now);
-        let effect =
-            |(feature, _): &(u32, u8)| shared.get(*feature as usize).map(|effect| effect[0]);
-        now.centre = now.slots.iter().map(|slot| effect(slot).unwrap_or(0.0)).collect();
+        now.recentre(shared);
         now.belief.mean.shrink_to_fit();
         now.belief.cov.shrink_to_fit();
         self.base = Arc::new(rep_base(now));
