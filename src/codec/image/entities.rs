@@ -41,7 +41,7 @@ records! {
     WindowCount { start_at, total, by_pool }
     StickyEntity { rep_id, lead_id, territory_id, touched_at, expires_at }
     DealEntity { outcome, rep_id, closed_at, seen, observation, last_event_at }
-    Observation { features, closed_at, won, precision, response, apart, amount }
+    Observation { features, age, closed_at, won, precision, response, apart, amount }
     AmountTaught { currency, log, noise }
     SweepEntity { kind, cause, cursor, changes, again, next_at, reps }
     TerritoryMove { territory_id, effective_change, dated_at }

@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::win_rate::{AmountTaught, Observation};
 
 /// The version, and the hash of the samples below as it writes them.
-const LAYOUT: (u8, u64) = (4, 1_947_212_545_756_128_158);
+const LAYOUT: (u8, u64) = (5, 6_415_314_994_093_158_242);
 
 fn at(number: i64) -> Timestamp {
     Timestamp(1_767_607_200_000 + number)
@@ -134,6 +134,7 @@ fn deal() -> DealEntity {
         seen: Seen(vec![3]),
         observation: Some(Observation {
             features: vec![0, 1, 2],
+            age: 3,
             closed_at: at(17),
             won: true,
             precision: 0.5,

@@ -440,10 +440,10 @@ fn fades(amounts: &Amounts, own: &Own, observation: &Observation) -> [f64; 2] {
     [amounts.at, own.at].map(|at| keep(at.since(observation.closed_at)))
 }
 
-/// The keys of what a deal is about: its levels, that is what stands between `all` and the two features of the
-/// deal itself, and its currency.
+/// The keys of what a deal is about: its levels, that is what stands between `all` and the tenure, and its
+/// currency.
 fn keys(observation: &Observation, usual: usize) -> Vec<u32> {
-    let end = observation.features.len().saturating_sub(2);
+    let end = observation.features.len().saturating_sub(1);
     let levels = observation.features.get(1..end).unwrap_or_default();
     levels.iter().copied().chain([CURRENCY + usual as u32]).collect()
 }

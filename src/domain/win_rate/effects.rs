@@ -1,7 +1,7 @@
 //! The effects that a domain's reps have in common: what is believed of them, and how much the levels of a
 //! dimension differ.
 
-use super::features::{ALL, FEATURES_MAX, Features, GROUP_AGE, GROUP_ALL, GROUPS_MAX};
+use super::features::{ALL, FEATURES_MAX, Features, GROUP_ALL, GROUP_TENURE, GROUPS_MAX};
 use super::gaussian::Gaussian;
 use super::refit::fixed_point;
 use super::rep::bounded;
@@ -9,8 +9,8 @@ use crate::domain::time::{Span, Timestamp};
 
 /// What is believed before the first deal: one in five is won.
 const BASE_LOGIT: f64 = -1.386_294_361_119_890_6;
-/// Variances of the shared effects before any deal: all, tenure, age, any dimension.
-const VARIANCES: [f64; 4] = [1.0, 0.1, 0.5, 0.06];
+/// Variances of the shared effects before any deal: all, tenure, any dimension.
+const VARIANCES: [f64; 3] = [1.0, 0.1, 0.06];
 /// Time constants of the shared effects, in days: all, the others.
 const SHARED_DAYS: [f64; 2] = [10_000.0, 4000.0];
 const STEP: Span = Span::from_days(1);
@@ -108,7 +108,7 @@ impl Effects {
         let (mut power, mut strength) = ([0.0; GROUPS_MAX], [0.0; GROUPS_MAX]);
         for number in 0..self.belief.len() {
             let group = features.group(number as u32);
-            if group > GROUP_AGE {
+            if group > GROUP_TENURE {
                 let mean = self.belief.mean[number][0];
                 let known = 1.0 - self.belief.variance(number)[0] / self.variances[group];
                 power[group] += mean * mean;
@@ -116,7 +116,7 @@ impl Effects {
             }
         }
         let mut variances = fixed_point(&power, &strength, &start_variances());
-        variances[..=GROUP_AGE].copy_from_slice(&self.variances[..=GROUP_AGE]);
+        variances[..=GROUP_TENURE].copy_from_slice(&self.variances[..=GROUP_TENURE]);
         variances
     }
 

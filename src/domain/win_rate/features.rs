@@ -8,13 +8,12 @@ use crate::domain::time::Span;
 /// At most so many effects are shared by a domain, and so many in one dimension.
 pub(super) const FEATURES_MAX: usize = 192;
 const GROUP_LEVELS_MAX: usize = 48;
-/// Groups of effects that have one variance each: `all`, `tenure`, `age`, then the dimensions.
+/// Groups of effects that have one variance each: `all`, `tenure`, then the dimensions.
 pub(super) const GROUPS_MAX: usize = 16;
 
 pub(super) const ALL: u32 = 0;
 pub(super) const GROUP_ALL: usize = 0;
-/// Ages are counted, not estimated as effects; their numbers name them in what was learned from a deal.
-pub(super) const GROUP_AGE: usize = 2;
+pub(super) const GROUP_TENURE: usize = 1;
 
 /// Upper bounds in days; the last bucket is open, the one after it is for "not known".
 const TENURE_DAYS: [i64; 8] = [15, 30, 60, 90, 150, 240, 365, 730];
@@ -23,7 +22,7 @@ const TENURE_BUCKETS: usize = TENURE_DAYS.len() + 2;
 /// Buckets of the age at close, the unknown one last.
 pub(super) const AGE_BUCKETS: usize = AGE_DAYS.len() + 2;
 pub(super) const TENURE_FIRST: u32 = 1;
-pub(super) const AGE_FIRST: u32 = TENURE_FIRST + TENURE_BUCKETS as u32;
+pub(super) const TENURE_END: u32 = TENURE_FIRST + TENURE_BUCKETS as u32;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Features {
@@ -47,7 +46,6 @@ impl Features {
         };
         features.add("all");
         buckets(&TENURE_DAYS).for_each(|bucket| features.add(&format!("tenure={bucket}")));
-        buckets(&AGE_DAYS).for_each(|bucket| features.add(&format!("age={bucket}")));
         features
     }
 
@@ -195,8 +193,8 @@ mod tests {
     #[test]
     fn buckets_hold_any_span() {
         assert_eq!(tenure_feature(Some(Span(i64::MIN))), TENURE_FIRST);
-        assert_eq!(tenure_feature(Some(Span(i64::MAX))), AGE_FIRST - 2);
-        assert_eq!(tenure_feature(None), AGE_FIRST - 1);
+        assert_eq!(tenure_feature(Some(Span(i64::MAX))), TENURE_END - 2);
+        assert_eq!(tenure_feature(None), TENURE_END - 1);
         assert_eq!(age_bucket(Some(Span(-1))), AGE_BUCKETS - 1);
         assert_eq!(age_bucket(Some(Span::from_days(3))), 1);
         assert_eq!([0, 1, 9, 10].map(age_from_days), [0, 3, 180, 0]);

@@ -21,7 +21,7 @@ use crate::domain::time::Timestamp;
 
 /// What the first number of each part says: the kind of block, and the version of its layout.
 const EMPTY: f64 = 0.0;
-const SHARED: f64 = 105.0;
+const SHARED: f64 = 106.0;
 const REP: f64 = 206.0;
 
 /// Texts and numbers, in an order that only this module knows.

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use super::amount::unlearn_amount;
 use super::effects::{SharedUpdate, Term, moments};
-use super::features::{
-    AGE_FIRST, ALL, FEATURES_MAX, GROUP_ALL, GROUPS_MAX, age_bucket, tenure_feature,
-};
+use super::features::{ALL, FEATURES_MAX, GROUP_ALL, GROUPS_MAX, age_bucket, tenure_feature};
 use super::logistic;
 use super::rep::{Fit, PACE_COUNT, RepBlock, RepUpdate, View};
 use super::segment::Segment;
@@ -92,7 +90,8 @@ fn take_in(shared: &mut SharedBlock, rep: &mut RepBlock, deal: &Deal) -> Observa
     shared.refit();
     let features = levels.iter().map(|(feature, _)| *feature);
     Observation {
-        features: features.chain(common).chain([AGE_FIRST + age as u32]).collect(),
+        features: features.chain(common).collect(),
+        age: age as u32,
         closed_at: at,
         won: deal.won,
         precision: site.precision,
@@ -117,9 +116,8 @@ pub fn unlearn(shared: &mut Block, rep: &mut Block, observation: &Observation) {
         return;
     }
     let group = |feature: &u32| (*feature, shared.features.group(*feature) as u8);
-    let split = observation.features.len().saturating_sub(2);
-    let (levels, others) = observation.features.split_at(split);
-    let (common, age) = others.split_at(others.len().min(1));
+    let split = observation.features.len().saturating_sub(1);
+    let (levels, common) = observation.features.split_at(split);
     let levels: Vec<(u32, u8)> = levels.iter().map(group).collect();
     let update = RepUpdate {
         features: levels.clone(),
@@ -139,10 +137,8 @@ pub fn unlearn(shared: &mut Block, rep: &mut Block, observation: &Observation) {
     rep.deals = rep.deals.saturating_sub(1);
     shared.head.deals = shared.head.deals.saturating_sub(1);
     let ages = &mut shared.head.ages[usize::from(observation.won)];
-    for age in age.iter().filter_map(|feature| feature.checked_sub(AGE_FIRST)) {
-        if let Some(count) = ages.get_mut(age as usize) {
-            *count = (*count - 1.0).max(0.0);
-        }
+    if let Some(count) = ages.get_mut(observation.age as usize) {
+        *count = (*count - 1.0).max(0.0);
     }
     fit(shared, rep, &weights);
 }

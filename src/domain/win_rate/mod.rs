@@ -123,8 +123,10 @@ impl fmt::Debug for Block {
 /// domain's dictionary, and the normal observation of the logit that stood for its outcome.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observation {
-    /// `all`, the levels, the tenure, the age at close: at most 19 in practice.
+    /// `all`, the levels, the tenure: at most 18 in practice.
     pub features: Vec<u32>,
+    /// The bucket of the age at close.
+    pub age: u32,
     pub closed_at: Timestamp,
     pub won: bool,
     pub precision: f64,

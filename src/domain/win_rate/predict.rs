@@ -2,7 +2,7 @@
 
 use super::Block;
 use super::effects;
-use super::features::{AGE_FIRST, ALL, GROUP_ALL, GROUPS_MAX, TENURE_FIRST, tenure_feature};
+use super::features::{ALL, GROUP_ALL, GROUPS_MAX, TENURE_END, TENURE_FIRST, tenure_feature};
 use super::gaussian::Gaussian;
 use super::logistic::{clamp, expected, sigmoid};
 use super::rep::PACE_COUNT;
@@ -204,7 +204,7 @@ impl Common {
         Common {
             levels: numbers().map(|number| effects.mean[number as usize][0]).sum(),
             covariance: pairs.map(|(a, b)| between(a, b)).collect(),
-            times: (TENURE_FIRST..AGE_FIRST).map(times).collect(),
+            times: (TENURE_FIRST..TENURE_END).map(times).collect(),
         }
     }
 

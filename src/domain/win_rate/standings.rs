@@ -10,8 +10,8 @@ use super::{Block, Observation};
 use crate::domain::ids::RepId;
 use crate::domain::policy::Objective;
 
-/// Effects that are of the deal and not of the lead.
-const OF_THE_DEAL: [&str; 2] = ["tenure=", "age="];
+/// What effects begin with that are of the deal and not of the lead.
+const TENURE: &str = "tenure=";
 /// The level that every deal has.
 const ALL: &str = "all";
 
@@ -69,7 +69,7 @@ pub fn standings<'a>(
     for (rep, observation) in deals {
         for number in &observation.features {
             let name = names.get(*number as usize).map_or("", String::as_str);
-            if name.is_empty() || OF_THE_DEAL.iter().any(|of| name.starts_with(of)) {
+            if name.is_empty() || name.starts_with(TENURE) {
                 continue;
             }
             let (deals, won) = counts.entry((*number, rep)).or_default();
