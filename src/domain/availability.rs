@@ -35,16 +35,17 @@ impl Gate {
 pub(super) fn gate(
     draft: &Draft<'_>,
     rep_id: &RepId,
+    rep: Option<&RepEntity>,
     lead: &LeadEntity,
     pool: Option<&TerritoryId>,
 ) -> Gate {
     let mut gate = Gate::default();
-    match draft.rep(rep_id) {
+    match rep {
         None => gate.absent.push(Ineligible::Unknown),
-        Some(RepEntity { definition: None, .. }) => gate.absent.push(Ineligible::Inactive),
-        Some(RepEntity { definition: Some(rep), .. }) => {
+        Some(rep) => {
             gate.absent = absent(draft, rep_id, rep, pool, Some(lead));
-            gate.unsuited = unsuited(draft, rep, lead);
+            let definition = rep.definition.as_ref();
+            gate.unsuited = definition.map(|rep| unsuited(draft, rep, lead)).unwrap_or_default();
         }
     }
     if lead.former_owners.contains(rep_id) {
@@ -57,16 +58,17 @@ pub(super) fn gate(
 pub(super) fn absent(
     draft: &Draft<'_>,
     rep_id: &RepId,
-    rep: &RepDef,
+    entity: &RepEntity,
     pool: Option<&TerritoryId>,
     lead: Option<&LeadEntity>,
 ) -> Vec<Ineligible> {
+    let Some(rep) = &entity.definition else { return vec![Ineligible::Inactive] };
     let now = draft.now();
     let mut reasons = Vec::new();
     if !rep.active {
         reasons.push(Ineligible::Inactive);
     }
-    if rep.paused || paused_until(draft, rep_id).is_some() {
+    if rep.paused || paused_until(entity, now).is_some() {
         reasons.push(Ineligible::Paused);
     }
     if away_until(rep, now).is_some() {
@@ -75,7 +77,8 @@ pub(super) fn absent(
     if calendar_of(&draft.policy, rep).is_some_and(|calendar| !calendar.is_open(now)) {
         reasons.push(Ineligible::OutsideCalendar);
     }
-    let load = draft.load(rep_id);
+    let mut caps = rep.caps.iter().filter(|cap| concerns(cap, pool)).peekable();
+    let load = caps.peek().and_then(|_| draft.load(rep_id));
     let own = lead.and_then(LeadEntity::open_owner).filter(|(owner, _)| *owner == rep_id);
     let full = |cap: &Cap| {
         // The lead itself has a place already, if it is this rep's.
@@ -83,15 +86,15 @@ pub(super) fn absent(
         let itself = u32::from(counted && cap.window == CapWindow::Open);
         used(draft, rep_id, rep, load, cap).saturating_sub(itself) >= cap.limit
     };
-    if rep.caps.iter().any(|cap| concerns(cap, pool) && full(cap)) {
+    if caps.any(full) {
         reasons.push(Ineligible::Capped);
     }
     reasons
 }
 
 /// Until when a rep who did not answer counts as paused.
-fn paused_until(draft: &Draft<'_>, rep_id: &RepId) -> Option<Timestamp> {
-    draft.rep(rep_id)?.paused_until_at.filter(|until| *until > draft.now())
+fn paused_until(rep: &RepEntity, now: Timestamp) -> Option<Timestamp> {
+    rep.paused_until_at.filter(|until| *until > now)
 }
 
 /// Whether what the lead asks for is dropped, so long after its creation.
@@ -223,8 +226,16 @@ impl WindowCount {
 
 /// How far the rep's tightest cap is ahead of its time: the share that is used, less the share of the
 /// window that is over; 0 = no cap, or none ahead. A window that has no end counts as half over.
-pub(super) fn ahead(draft: &Draft<'_>, rep_id: &RepId, pool: Option<&TerritoryId>) -> f64 {
-    let Some(rep) = draft.rep(rep_id).and_then(|rep| rep.definition.as_ref()) else { return 0.0 };
+pub(super) fn ahead(
+    draft: &Draft<'_>,
+    rep_id: &RepId,
+    rep: &RepDef,
+    pool: Option<&TerritoryId>,
+) -> f64 {
+    let mut caps = rep.caps.iter().filter(|cap| concerns(cap, pool)).peekable();
+    if caps.peek().is_none() {
+        return 0.0;
+    }
     let (now, zone, load) = (draft.now(), zone(rep), draft.load(rep_id));
     let over = |start: Timestamp, end: Timestamp| {
         now.since(start).0 as f64 / end.since(start).0.max(1) as f64
@@ -241,7 +252,6 @@ pub(super) fn ahead(draft: &Draft<'_>, rep_id: &RepId, pool: Option<&TerritoryId
         };
         f64::from(used(draft, rep_id, rep, load, cap)) / f64::from(cap.limit.max(1)) - over
     };
-    let caps = rep.caps.iter().filter(|cap| concerns(cap, pool));
     caps.map(one).fold(0.0, f64::max)
 }
 
@@ -270,11 +280,12 @@ pub(super) fn next_chance(
     rep_id: &RepId,
     pool: Option<&TerritoryId>,
 ) -> Option<Timestamp> {
-    let rep = draft.rep(rep_id)?.definition.as_ref()?;
+    let entity = draft.rep(rep_id)?;
+    let rep = entity.definition.as_ref()?;
     if !rep.active || rep.paused {
         return None;
     }
-    let mut at = paused_until(draft, rep_id).unwrap_or(draft.now());
+    let mut at = paused_until(entity, draft.now()).unwrap_or(draft.now());
     for cap in rep.caps.iter().filter(|cap| concerns(cap, pool)) {
         if used(draft, rep_id, rep, draft.load(rep_id), cap) >= cap.limit {
             at = at.max(frees_at(draft, rep_id, rep, cap)?);

@@ -1,10 +1,13 @@
 //! The choice among the eligible members of a pool: by win probability where the data carry it, by
 //! weighted rotation where they do not, and for the control arm always by rotation.
 
+use std::iter::Peekable;
+use std::slice::Iter;
+
 use super::availability::{self, Gate};
 use super::company;
 use super::draft::Draft;
-use super::entity::{LeadEntity, PoolEntity};
+use super::entity::{LeadEntity, PoolEntity, RepEntity};
 use super::hash;
 use super::ids::{LeadId, RepId, TerritoryId};
 use super::input::SegmentFields;
@@ -30,8 +33,9 @@ pub(super) struct Choice {
 }
 
 /// One member of the pool with what was found out about it.
-struct Looked {
+struct Looked<'d> {
     rep_id: RepId,
+    rep: Option<&'d RepEntity>,
     weight: u64,
     gate: Gate,
     preferred: usize,
@@ -53,14 +57,16 @@ pub(super) fn choose(
     let entrants: Vec<Entrant> = looked.iter().map(Looked::entrant).collect();
     pool.enter(&entrants);
     let best = looked.iter().filter(|one| one.is_eligible()).map(|one| one.preferred).max();
-    let pick: Vec<&Looked> =
+    let pick: Vec<&Looked<'_>> =
         looked.iter().filter(|one| one.is_eligible() && Some(one.preferred) == best).collect();
     let mut chooser =
         Chooser { draft, lead_id, lead, pool_id, pool: &mut pool, scores: Vec::new() };
     let mut choice = chooser.choose(&entrants, &pick);
     let scores = std::mem::take(&mut chooser.scores);
+    let mut propensities = choice.propensities.iter().peekable();
+    let mut scores = scores.iter().peekable();
     choice.candidates =
-        looked.iter().map(|one| one.candidate(&pool, &choice.propensities, &scores)).collect();
+        looked.iter().map(|one| one.candidate(&pool, &mut propensities, &mut scores)).collect();
     if let Some(rep_id) = choice.rep_id.clone() {
         if matches!(choice.method, Method::RoundRobin | Method::Control) {
             pool.advance(&rep_id);
@@ -71,12 +77,12 @@ pub(super) fn choose(
     choice
 }
 
-fn look(
-    draft: &Draft<'_>,
+fn look<'d>(
+    draft: &'d Draft<'_>,
     lead: &LeadEntity,
     pool_id: &TerritoryId,
     members: &[Member],
-) -> Vec<Looked> {
+) -> Vec<Looked<'d>> {
     // A member listed twice counts once, with the largest weight.
     let mut unique: Vec<(&RepId, u32)> = Vec::new();
     for member in members {
@@ -93,14 +99,16 @@ fn look(
     let by_amount = draft.policy.choice.objective == Objective::ExpectedAmount;
     let prospect = by_amount.then(|| win_rate::Prospect::new(shared, &segment));
     let look_at = |(rep_id, weight): (&RepId, u32)| {
-        let rep = draft.rep(rep_id).and_then(|rep| rep.definition.as_ref());
+        let entity = draft.rep(rep_id);
+        let rep = entity.and_then(|rep| rep.definition.as_ref());
         let hired_at = rep.and_then(|rep| rep.hired_at);
         let tenure = hired_at.map(|hired_at| draft.now().since(hired_at));
         let estimate = query.as_ref().map(|query| query.estimate(draft.learned(rep_id), tenure));
         Looked {
             rep_id: rep_id.clone(),
+            rep: entity,
             weight: u64::from(weight) * rep.map_or(1, |rep| u64::from(rep.weight)),
-            gate: availability::gate(draft, rep_id, lead, Some(pool_id)),
+            gate: availability::gate(draft, rep_id, entity, lead, Some(pool_id)),
             preferred: rep.map_or(0, |rep| availability::preferred(rep, lead)),
             estimate,
             worth: prospect.as_ref().map(|prospect| prospect.worth(draft.learned(rep_id))),
@@ -109,7 +117,7 @@ fn look(
     unique.into_iter().map(look_at).collect()
 }
 
-impl Looked {
+impl Looked<'_> {
     fn is_eligible(&self) -> bool {
         self.gate.is_open() && self.weight > 0
     }
@@ -122,16 +130,15 @@ impl Looked {
         }
     }
 
+    /// Both lists are in the order of the ids; what is of this rep is taken off.
     fn candidate(
         &self,
         pool: &PoolEntity,
-        propensities: &[(RepId, f64)],
-        scores: &[(RepId, f64)],
+        propensities: &mut Peekable<Iter<'_, (RepId, f64)>>,
+        scores: &mut Peekable<Iter<'_, (RepId, f64)>>,
     ) -> Candidate {
-        // Both lists are in the order of the ids.
-        let own = |list: &[(RepId, f64)]| {
-            let at = list.binary_search_by(|(rep, _)| rep.cmp(&self.rep_id)).ok();
-            at.and_then(|at| list.get(at)).map(|(_, value)| *value)
+        let own = |list: &mut Peekable<Iter<'_, (RepId, f64)>>| {
+            list.next_if(|(rep, _)| *rep == self.rep_id).map(|(_, value)| *value)
         };
         let mut reasons = self.gate.reasons();
         if self.weight == 0 && self.gate.is_open() {
@@ -159,7 +166,7 @@ struct Chooser<'c, 'a> {
 }
 
 impl Chooser<'_, '_> {
-    fn choose(&mut self, entrants: &[Entrant], pick: &[&Looked]) -> Choice {
+    fn choose(&mut self, entrants: &[Entrant], pick: &[&Looked<'_>]) -> Choice {
         let policy = &self.draft.policy.choice;
         let by_rate = policy.method == ChoiceMethod::WinRate;
         let arm = by_rate.then(|| self.arm());
@@ -218,11 +225,12 @@ impl Chooser<'_, '_> {
         self.draw(what, &format!("{}\0{number}\0{policy}", self.lead_id))
     }
 
-    fn by_rotation(&self, pick: &[&Looked], method: Method, reason: Reason) -> Choice {
+    fn by_rotation(&self, pick: &[&Looked<'_>], method: Method, reason: Reason) -> Choice {
         let reps: Vec<&RepId> = pick.iter().map(|one| &one.rep_id).collect();
         let rep_id = self.pool.next(&reps).cloned();
         let total: u64 = pick.iter().map(|one| one.weight).sum();
-        let chance = |one: &&Looked| (one.rep_id.clone(), one.weight as f64 / total.max(1) as f64);
+        let chance =
+            |one: &&Looked<'_>| (one.rep_id.clone(), one.weight as f64 / total.max(1) as f64);
         let propensities: Vec<(RepId, f64)> = pick.iter().map(chance).collect();
         let own = propensities.iter().find(|(rep, _)| Some(rep) == rep_id.as_ref());
         let propensity = own.map(|(_, chance)| *chance);
@@ -238,7 +246,7 @@ impl Chooser<'_, '_> {
     }
 
     /// What the closed deals tell these reps apart by; None if there is none yet.
-    fn evidence(&self, pick: &[&Looked]) -> Option<win_rate::Evidence> {
+    fn evidence(&self, pick: &[&Looked<'_>]) -> Option<win_rate::Evidence> {
         let shared = self.draft.learned(&win_rate::shared_id())?;
         let estimates: Vec<win_rate::Estimate> =
             pick.iter().filter_map(|one| one.estimate).collect();
@@ -250,7 +258,7 @@ impl Chooser<'_, '_> {
         })
     }
 
-    fn by_win_rate(&mut self, pick: &[&Looked], evidence: &win_rate::Evidence) -> Choice {
+    fn by_win_rate(&mut self, pick: &[&Looked<'_>], evidence: &win_rate::Evidence) -> Choice {
         let policy = &self.draft.policy.choice;
         let now = self.draft.now();
         let pool = &*self.pool;
@@ -261,7 +269,9 @@ impl Chooser<'_, '_> {
             .zip(&standings)
             .filter_map(|(one, (fair, given))| {
                 let (fair, given) = (*fair, *given);
-                let ahead = availability::ahead(self.draft, &one.rep_id, Some(self.pool_id));
+                let ahead = one.rep.and_then(|rep| rep.definition.as_ref()).map_or(0.0, |rep| {
+                    availability::ahead(self.draft, &one.rep_id, rep, Some(self.pool_id))
+                });
                 let worth = one.worth.map_or(1.0, |worth| worth.expected);
                 Some(win_rate::Rival { estimate: one.estimate?, worth, fair, given, ahead })
             })
@@ -350,7 +360,7 @@ fn nobody(arm: Option<Arm>) -> Choice {
 }
 
 /// Guard rails: everyone who was eligible is owed a fair share, and the chosen was given a lead.
-fn note_shares(pool: &mut PoolEntity, pick: &[&Looked], chosen: &RepId, now: Timestamp) {
+fn note_shares(pool: &mut PoolEntity, pick: &[&Looked<'_>], chosen: &RepId, now: Timestamp) {
     let total: u64 = pick.iter().map(|one| one.weight).sum();
     for one in pick {
         let Some(track) = pool.track_mut(&one.rep_id) else { continue };

@@ -168,7 +168,8 @@ fn to_owner(
     reason: Reason,
     next_at: &mut Option<Timestamp>,
 ) -> Option<Verdict> {
-    let state = gate(draft, rep_id, lead, None);
+    let rep = draft.rep(rep_id);
+    let state = gate(draft, rep_id, rep, lead, None);
     if state.is_open() {
         return Some(Verdict::owner(rep_id.clone(), stage, reason));
     }
@@ -189,10 +190,10 @@ fn to_owner(
         match choice {
             WhenUnavailable::NextStage => return None,
             WhenUnavailable::Cover => {
-                let rep = draft.rep(rep_id).and_then(|rep| rep.definition.as_ref());
+                let rep = rep.and_then(|rep| rep.definition.as_ref());
                 let cover = rep.and_then(|rep| rep.cover_id.clone());
                 if let Some(cover) = cover
-                    && gate(draft, &cover, lead, None).is_open()
+                    && gate(draft, &cover, draft.rep(&cover), lead, None).is_open()
                 {
                     return Some(Verdict::owner(cover, stage, reason));
                 }

@@ -86,9 +86,10 @@ fn absent(
     member: &Member,
 ) -> Option<Absent> {
     let rep_id = &member.rep_id;
-    let rep = draft.rep(rep_id)?.definition.as_ref()?;
+    let entity = draft.rep(rep_id)?;
+    let rep = entity.definition.as_ref()?;
     let weight = u64::from(member.weight) * u64::from(rep.weight);
-    let state = gate(draft, rep_id, lead, Some(pool_id));
+    let state = gate(draft, rep_id, Some(entity), lead, Some(pool_id));
     let by_clock = |one: &Ineligible| matches!(one, Ineligible::Away | Ineligible::OutsideCalendar);
     let for_now =
         |one: &Ineligible| by_clock(one) || matches!(one, Ineligible::Paused | Ineligible::Capped);
@@ -98,7 +99,8 @@ fn absent(
     let within = draft.policy.availability.assign_anyway_within;
     let back_at = availability::next_chance(draft, rep_id, Some(pool_id));
     let soon = back_at.is_some_and(|at| at.since(draft.now()) < within);
-    let stands_in = |cover: &&RepId| gate(draft, cover, lead, Some(pool_id)).is_open();
+    let stands_in =
+        |cover: &&RepId| gate(draft, cover, draft.rep(cover), lead, Some(pool_id)).is_open();
     Some(Absent {
         rep_id: rep_id.clone(),
         weight,

@@ -200,13 +200,13 @@ fn reps_of(domain: &Domain, now: Timestamp) -> Vec<RepView> {
     let draft = Draft::new(domain, &envelope);
     let view = |(id, entity): (&std::sync::Arc<str>, &Entity)| {
         let Entity::Rep(rep) = entity else { return None };
-        let definition = rep.definition.as_ref()?;
+        rep.definition.as_ref()?;
         let rep_id = RepId::from(id);
         Some(RepView {
             domain: domain.id.clone(),
             assigned: draft.load(&rep_id).map_or(0, |load| load.assigned),
             open: domain.index.open(&rep_id),
-            eligible: absent(&draft, &rep_id, definition, None, None).is_empty(),
+            eligible: absent(&draft, &rep_id, rep, None, None).is_empty(),
             rep_id,
         })
     };

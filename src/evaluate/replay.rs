@@ -11,10 +11,12 @@
 //! the rep who would have had it, at the same time. The echo of an assignment, which the CRM sends back, is
 //! left out: it would take the lead back to the recorded rep.
 
+use std::collections::BTreeMap;
+
 use super::agreement::Agreement;
 use super::ledger::{Ledger, company, number};
 use super::odds::Odds;
-use crate::domain::entity::{Entity, EntityKey, Kind};
+use crate::domain::entity::{Entity, Kind};
 use crate::domain::fact::{Counter, Fact};
 use crate::domain::ids::{DomainId, LeadId, RepId};
 use crate::domain::input::{Input, SegmentFields, UpdateKind};
@@ -273,22 +275,34 @@ impl Tried {
         let share = self.control_share;
         self.ledger.tried(fact, || {
             let stated = Odds::stated(fact)?;
-            let rotation = Odds::rotation(fact, |rep| weight(state, fact, rep))?;
-            Some(if share > 0.0 { stated.mixed(&rotation, share) } else { stated })
+            if share <= 0.0 {
+                return Some(stated);
+            }
+            let rotation = Odds::rotation(fact, weights(state, fact))?;
+            Some(stated.mixed(&rotation, share))
         });
     }
 }
 
-/// The weight of a rep in the pool of a decision.
-fn weight(state: &State, fact: &LeadAssigned, rep: &RepId) -> u64 {
-    let get = |kind, id: &str| state.get(&EntityKey::new(&fact.domain, kind, id));
-    let own = match get(Kind::Rep, rep.as_str()) {
-        Some(Entity::Rep(rep)) => rep.definition.as_ref().map_or(1, |rep| u64::from(rep.weight)),
-        _ => 1,
-    };
-    let territory = fact.territory_id.as_ref().map_or("", |id| id.as_str());
-    let Some(Entity::Territory(territory)) = get(Kind::Territory, territory) else { return own };
-    let members = territory.current.iter().flat_map(|definition| &definition.members);
-    let weights = members.filter(|member| member.rep_id == *rep).map(|member| member.weight);
-    weights.max().map_or(own, |weight| own * u64::from(weight))
+/// The weights of the reps in the pool of a decision.
+fn weights<'s>(state: &'s State, fact: &LeadAssigned) -> impl Fn(&RepId) -> u64 + 's {
+    let domain = state.domain(&fact.domain);
+    let get = move |kind, id: &str| domain.and_then(|domain| domain.get(kind, id));
+    let territory = fact.territory_id.as_ref().and_then(|id| get(Kind::Territory, id.as_str()));
+    let mut members: BTreeMap<&RepId, u64> = BTreeMap::new();
+    if let Some(Entity::Territory(territory)) = territory {
+        for member in territory.current.iter().flat_map(|definition| &definition.members) {
+            let most = members.entry(&member.rep_id).or_default();
+            *most = u64::from(member.weight).max(*most);
+        }
+    }
+    move |rep| {
+        let own = match get(Kind::Rep, rep.as_str()) {
+            Some(Entity::Rep(rep)) => {
+                rep.definition.as_ref().map_or(1, |rep| u64::from(rep.weight))
+            }
+            _ => 1,
+        };
+        own * members.get(rep).copied().unwrap_or(1)
+    }
 }
