@@ -80,7 +80,7 @@ struct Times {
     mean: f64,
     variance: f64,
     /// With each level.
-    covariance: Vec<f64>,
+    covariance: [f64; LEVELS_MAX],
 }
 
 impl<'a> Query<'a> {
@@ -195,10 +195,12 @@ impl Common {
     fn new(effects: &Gaussian<1>, levels: &[(u32, u8)]) -> Common {
         let numbers = || levels.iter().take(LEVELS_MAX).map(|(number, _)| *number);
         let between = |a: u32, b: u32| effects.covariance(a as usize, b as usize)[0];
-        let times = |tenure: u32| Times {
-            mean: effects.mean[tenure as usize][0],
-            variance: between(tenure, tenure),
-            covariance: numbers().map(|level| between(level, tenure)).collect(),
+        let times = |tenure: u32| {
+            let mut covariance = [0.0; LEVELS_MAX];
+            let with = covariance.iter_mut().zip(numbers());
+            with.for_each(|(with, level)| *with = between(level, tenure));
+            let mean = effects.mean[tenure as usize][0];
+            Times { mean, variance: between(tenure, tenure), covariance }
         };
         let pairs = numbers().flat_map(|a| numbers().map(move |b| (a, b)));
         Common {
@@ -225,9 +227,8 @@ impl Common {
     /// something of the other levels is left out; it is little.)
     fn variance(&self, times: &Times, factors: &[f64; LEVELS_MAX]) -> f64 {
         let mut sum = times.variance;
-        let size = times.covariance.len();
-        for (row, (factor, time)) in factors.iter().zip(&times.covariance).enumerate() {
-            let own = &self.covariance[row * size..(row + 1) * size];
+        let rows = self.covariance.chunks(self.covariance.len().isqrt().max(1));
+        for (own, (factor, time)) in rows.zip(factors.iter().zip(&times.covariance)) {
             let with: f64 = own.iter().zip(factors).map(|(value, other)| value * other).sum();
             sum += factor * (with + 2.0 * time);
         }
