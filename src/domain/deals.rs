@@ -48,7 +48,7 @@ fn change<T>(
 
 fn learn(draft: &mut Draft<'_>, event: &OpportunityClosed) -> Observation {
     let said = event.lead_id.as_ref().and_then(|lead| draft.lead(lead));
-    let fields = fill(&event.segment, said.map(|lead| &lead.segment));
+    let fields = fill(&event.segment, said.map(|lead| &*lead.segment));
     // When the rep began with it: the chance goes by the time in the job then, not at the close.
     let given_at = said.and_then(|lead| lead.placement.as_ref()).map(|placed| placed.decided_at);
     let opened_at = event.opened_at.or(given_at);

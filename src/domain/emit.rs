@@ -1,5 +1,7 @@
 //! Turns a verdict into a lead-assigned and into what the lead now is.
 
+use std::sync::Arc;
+
 use super::assign::Verdict;
 use super::availability;
 use super::draft::Draft;
@@ -76,7 +78,7 @@ pub(super) fn publish(
     lead.assignment_no += 1;
     take_place(&mut lead, &verdict, cause, &class, draft.now());
     if let Some(rep_id) = &verdict.rep_id {
-        lead.segment = SegmentFields::of(&lead.fields);
+        lead.segment = Arc::new(SegmentFields::of(&lead.fields));
         lead.ladder = Some(sla::arm(draft, &lead, rep_id, &class));
         availability::given(draft, rep_id, verdict.territory_id.as_ref());
         let rep = draft.rep(rep_id).and_then(|rep| rep.definition.as_ref());

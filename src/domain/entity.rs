@@ -227,7 +227,8 @@ pub enum Ending {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct LeadEntity {
-    pub fields: LeadFields,
+    /// Shared: most events change nothing of them.
+    pub fields: Arc<LeadFields>,
     /// Of the lead's first event: the total age never restarts.
     pub lead_created_at: Timestamp,
     pub fast: bool,
@@ -267,7 +268,7 @@ pub struct LeadEntity {
     pub last_event_at: Timestamp,
     pub opportunity_id: Option<OpportunityId>,
     /// The segment as it was when the lead was last assigned.
-    pub segment: SegmentFields,
+    pub segment: Arc<SegmentFields>,
 }
 
 /// What the last lead-assigned said, as far as later decisions need it.

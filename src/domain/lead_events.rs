@@ -1,14 +1,14 @@
 //! What happens to a lead: it comes, it changes, somebody acts on it.
 
+use std::sync::Arc;
+
 use super::assign::{self, Verdict};
 use super::draft::Draft;
 use super::emit;
 use super::entity::{Ending, LeadEntity, Phase, Seen};
 use super::fact::Counter;
 use super::ids::{EventId, LeadId, RepId};
-use super::input::{
-    ActivityKind, LeadActivity, LeadCreated, LeadUpdated, SegmentFields, UpdateKind,
-};
+use super::input::{ActivityKind, LeadActivity, LeadCreated, LeadUpdated, UpdateKind};
 use super::lead_fields::LeadFields;
 use super::owner;
 use super::policy::OnLeadChange;
@@ -23,7 +23,7 @@ impl LeadEntity {
         LeadEntity {
             lead_created_at: fields.created_at,
             crm_owner: fields.owner_id.clone(),
-            fields,
+            fields: Arc::new(fields),
             fast,
             seen: Seen::default(),
             phase: Phase::New,
@@ -46,7 +46,7 @@ impl LeadEntity {
             last_reroute_at: None,
             last_event_at: now,
             opportunity_id: None,
-            segment: SegmentFields::default(),
+            segment: Arc::default(),
         }
     }
 
@@ -81,11 +81,12 @@ impl LeadEntity {
     }
 
     fn forget(&mut self) {
-        self.fields.email = None;
-        self.fields.phone = None;
-        self.fields.company = None;
-        self.fields.website = None;
-        self.fields.city = None;
+        let fields = Arc::make_mut(&mut self.fields);
+        fields.email = None;
+        fields.phone = None;
+        fields.company = None;
+        fields.website = None;
+        fields.city = None;
     }
 }
 
@@ -119,7 +120,7 @@ pub(super) fn created(draft: &mut Draft<'_>, event: &LeadCreated) {
     lead.last_event_at = now;
     lead.fast |= event.fast;
     let opted_out = !lead.fields.do_not_route && event.fields.do_not_route;
-    lead.fields = event.fields.clone();
+    lead.fields = Arc::new(event.fields.clone());
     lead.fetch_needed = false;
     lead.owned_by(event.fields.owner_id.as_ref());
     lead.lock_by_fields(now);
@@ -206,14 +207,14 @@ pub(super) fn updated(draft: &mut Draft<'_>, event: &LeadUpdated) {
     }
     let opted_in = !lead.fields.do_not_route;
     if let Some(changes) = &event.changes {
-        lead.fields.merge(changes, &event.cleared);
+        Arc::make_mut(&mut lead.fields).merge(changes, &event.cleared);
         lead.owned_by(changes.owner_id.as_ref());
-    } else {
-        lead.fields.merge(&Default::default(), &event.cleared);
+    } else if !event.cleared.is_empty() {
+        Arc::make_mut(&mut lead.fields).merge(&Default::default(), &event.cleared);
     }
     let opted_out = opted_in && lead.fields.do_not_route;
     if let Some(account) = &event.account_id {
-        lead.fields.account_id = Some(account.clone());
+        Arc::make_mut(&mut lead.fields).account_id = Some(account.clone());
     }
     if event.fetch_needed {
         // Our picture is stale: a waiting lead waits for the record, an assigned one goes on.
@@ -244,7 +245,7 @@ pub(super) fn updated(draft: &mut Draft<'_>, event: &LeadUpdated) {
         UpdateKind::Unlocked => unlock(draft, id, lead, Cause::Updated),
         UpdateKind::DoNotRoute => {
             let unset = event.changes.as_ref().and_then(|changes| changes.do_not_route);
-            lead.fields.do_not_route = unset != Some(false);
+            Arc::make_mut(&mut lead.fields).do_not_route = unset != Some(false);
             do_not_route(draft, id, lead);
         }
     }

@@ -37,7 +37,7 @@ pub(super) fn lead(number: i64, text: &str, ended: bool) -> LeadEntity {
     let at = Timestamp(1_767_607_200_000 + number);
     let rep = RepId::new("rep-1");
     LeadEntity {
-        fields: LeadFields {
+        fields: Arc::new(LeadFields {
             created_at: at,
             company: Some(text.to_owned()),
             email: Some(Private::new(format!("{text}@example.com"))),
@@ -46,7 +46,7 @@ pub(super) fn lead(number: i64, text: &str, ended: bool) -> LeadEntity {
             required_skills: vec![text.to_owned(), String::new()],
             attributes: BTreeMap::from([(text.to_owned(), "x".to_owned())]),
             ..LeadFields::default()
-        },
+        }),
         lead_created_at: at,
         fast: ended,
         seen: Seen(vec![u64::MAX, 0, number as u64]),
@@ -99,7 +99,10 @@ pub(super) fn lead(number: i64, text: &str, ended: bool) -> LeadEntity {
         last_reroute_at: Some(at),
         last_event_at: at,
         opportunity_id: Some(OpportunityId::new("006")),
-        segment: SegmentFields { country: Some("DE".to_owned()), ..SegmentFields::default() },
+        segment: Arc::new(SegmentFields {
+            country: Some("DE".to_owned()),
+            ..SegmentFields::default()
+        }),
     }
 }
 

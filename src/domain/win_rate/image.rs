@@ -110,7 +110,7 @@ fn rep_head(rep: &RepBlock) -> Part {
     numbers.extend([rep.fit.shift, rep.fit.reps]);
     numbers.push(rep.pending.len() as f64);
     for update in &rep.pending {
-        let RepUpdate { features, at, precision, response } = update;
+        let RepUpdate { features, at, precision, response } = &**update;
         numbers.extend([at.0 as f64, *precision, *response, features.len() as f64]);
         for (feature, group) in features {
             numbers.extend([f64::from(*feature), f64::from(*group)]);
@@ -132,7 +132,7 @@ fn shared_head(shared: &SharedBlock) -> Part {
     numbers.extend(head.ages.as_flattened());
     numbers.push(shared.pending.len() as f64);
     for update in &shared.pending {
-        let SharedUpdate { at, dimension, belief, alike } = update;
+        let SharedUpdate { at, dimension, belief, alike } = &**update;
         numbers.extend([at.0 as f64, *dimension as f64]);
         for Term { design, precision, response } in [belief, alike] {
             numbers.extend([*precision, *response, design.len() as f64]);
@@ -167,7 +167,7 @@ fn restore_rep(image: &Image, mut head: Reader) -> Option<RepBlock> {
         let [precision, response] = head.array()?;
         let features = head.count(FEATURES_MAX)?;
         let features = (0..features).map(|_| head.slot()).collect::<Option<_>>()?;
-        pending.push(RepUpdate { features, at, precision, response });
+        pending.push(Arc::new(RepUpdate { features, at, precision, response }));
     }
     let amount = Own::read(&mut head)?;
     let done = base.rest.is_empty() && head.rest.is_empty();
@@ -203,7 +203,7 @@ fn restore_shared(image: &Image, mut head: Reader) -> Option<SharedBlock> {
         let at = head.time()?;
         let dimension = head.count(features.len())?;
         let (belief, alike) = (head.term(dimension)?, head.term(dimension)?);
-        pending.push(SharedUpdate { at, dimension, belief, alike });
+        pending.push(Arc::new(SharedUpdate { at, dimension, belief, alike }));
     }
     let amounts = Arc::new(Amounts::read(&mut head)?);
     let done = base.rest.is_empty() && head.rest.is_empty();

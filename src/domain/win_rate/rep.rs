@@ -310,7 +310,7 @@ pub(super) struct RepBlock {
     /// As last written whole.
     pub(super) base: Arc<Part>,
     /// Since then, in order.
-    pub(super) pending: Vec<RepUpdate>,
+    pub(super) pending: Vec<Arc<RepUpdate>>,
     /// The base with the updates.
     pub(super) now: Arc<Rep>,
     /// Closed deals that stand behind it.
@@ -350,7 +350,7 @@ impl RepBlock {
     pub(super) fn restored(
         base: Arc<Part>,
         mut now: Rep,
-        pending: Vec<RepUpdate>,
+        pending: Vec<Arc<RepUpdate>>,
         deals: u64,
         fit: Fit,
     ) -> RepBlock {
@@ -363,8 +363,10 @@ impl RepBlock {
         let now = &*self.now;
         let belief = (now.belief.mean.capacity() + now.belief.cov.capacity()) * size_of::<Paces>();
         let lists = now.slots.capacity() * size_of::<(u32, u8)>() + now.places.capacity();
-        let update = |update: &RepUpdate| update.features.capacity() * size_of::<(u32, u8)>();
-        let pending = self.pending.capacity() * size_of::<RepUpdate>();
+        let update = |update: &Arc<RepUpdate>| {
+            size_of::<RepUpdate>() + update.features.capacity() * size_of::<(u32, u8)>()
+        };
+        let pending = self.pending.capacity() * size_of::<Arc<RepUpdate>>();
         size_of::<RepBlock>()
             + size_of::<Rep>()
             + belief
@@ -378,7 +380,7 @@ impl RepBlock {
 
     pub(super) fn apply(&mut self, update: RepUpdate, shared: &[[f64; 1]]) {
         Arc::make_mut(&mut self.now).apply(&update);
-        self.pending.push(update);
+        self.pending.push(Arc::new(update));
         if self.pending.len() >= PENDING_MAX {
             self.rebase(shared);
         }

@@ -38,7 +38,7 @@ const FACTOR_KEEP: f64 = 0.9999;
 pub(super) struct SharedBlock {
     pub(super) features: Arc<Features>,
     pub(super) base: Arc<Part>,
-    pub(super) pending: Vec<SharedUpdate>,
+    pub(super) pending: Vec<Arc<SharedUpdate>>,
     pub(super) now: Arc<Effects>,
     /// Small, and written every time; so is what amounts taught.
     pub(super) head: Head,
@@ -111,7 +111,7 @@ impl SharedBlock {
         base: Arc<Part>,
         features: Features,
         mut now: Effects,
-        pending: Vec<SharedUpdate>,
+        pending: Vec<Arc<SharedUpdate>>,
         head: Head,
     ) -> SharedBlock {
         pending.iter().for_each(|update| now.apply(&features, update));
@@ -124,14 +124,14 @@ impl SharedBlock {
     pub(super) fn bytes(&self) -> usize {
         let Effects { belief, alike, .. } = &*self.now;
         let numbers = |belief: &Gaussian<1>| (belief.mean.capacity() + belief.cov.capacity()) * 8;
-        let update = |update: &SharedUpdate| {
+        let update = |update: &Arc<SharedUpdate>| {
             let terms = update.belief.design.capacity() + update.alike.design.capacity();
-            terms * size_of::<(u32, f64)>()
+            size_of::<SharedUpdate>() + terms * size_of::<(u32, f64)>()
         };
         size_of::<SharedBlock>()
             + numbers(belief)
             + numbers(alike)
-            + self.pending.capacity() * size_of::<SharedUpdate>()
+            + self.pending.capacity() * size_of::<Arc<SharedUpdate>>()
             + self.pending.iter().map(update).sum::<usize>()
             + self.base.bytes()
             + self.amounts.bytes()
@@ -139,7 +139,7 @@ impl SharedBlock {
 
     pub(super) fn apply(&mut self, update: SharedUpdate) {
         Arc::make_mut(&mut self.now).apply(&self.features, &update);
-        self.pending.push(update);
+        self.pending.push(Arc::new(update));
         if self.pending.len() >= PENDING_MAX {
             self.rebase();
         }
