@@ -76,6 +76,33 @@ fn without_deals_one_in_five() {
 }
 
 #[test]
+fn a_look_says_what_the_whole_block_does() {
+    let (shared, reps) = team(4_000, 3);
+    let shared = shared.shared().expect("it has learned");
+    let effects = &shared.now.belief.mean;
+    let mut draws = Draws(5);
+    for rep in reps.iter().map(|rep| rep.rep().expect("it has learned")) {
+        for _ in 0..20 {
+            let segment = some_segment(&mut draws);
+            let found = segment.levels.iter().filter_map(|level| shared.features.find(level));
+            let levels: Vec<(u32, u8)> = std::iter::once(0)
+                .chain(found)
+                .map(|number| (number, shared.features.group(number) as u8))
+                .collect();
+            let (look, view) = (rep.now.look(&levels, effects), rep.now.view(&levels));
+            for pace in 0..look.mean.len() {
+                let with = view.design.iter().map(|(at, by)| effects[*at as usize][0] * by[pace]);
+                let exact = view.offset[pace] + with.sum::<f64>();
+                // What a look leaves out is little beside what is not known.
+                let doubt = view.variance[pace].sqrt();
+                assert!((look.mean[pace] - exact).abs() < 0.1 * doubt, "{exact} {doubt}");
+                assert!((look.variance[pace] - view.variance[pace]).abs() < 1e-12);
+            }
+        }
+    }
+}
+
+#[test]
 fn learns_who_wins() {
     let (shared, reps) = team(4_000, 7);
     let segment = some_segment(&mut Draws(5));
