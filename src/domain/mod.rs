@@ -30,6 +30,7 @@ pub mod sla_state;
 mod stand_in;
 pub mod state;
 mod sweep;
+pub mod table;
 pub mod territory;
 pub mod text;
 pub mod time;

@@ -14,6 +14,7 @@ use super::ids::DomainId;
 use super::index::Index;
 use super::input::{Envelope, Input};
 use super::router::{self, Task};
+use super::table::Table;
 use super::timer::{TimerKind, TimerMove};
 use super::timers_of::timers_of;
 
@@ -22,7 +23,7 @@ use super::timers_of::timers_of;
 pub struct Domain {
     pub id: DomainId,
     /// By kind; accounts, of which there are millions, lie apart.
-    tables: [BTreeMap<Arc<str>, Entity>; Kind::ALL.len()],
+    tables: [Table; Kind::ALL.len()],
     accounts: Accounts,
     pub index: Index,
 }
@@ -61,7 +62,7 @@ impl Domain {
     }
 
     /// All entities of a kind, by id; not of accounts.
-    pub fn table(&self, kind: Kind) -> &BTreeMap<Arc<str>, Entity> {
+    pub fn table(&self, kind: Kind) -> &Table {
         &self.tables[kind as usize]
     }
 
@@ -70,7 +71,7 @@ impl Domain {
     }
 
     fn is_empty(&self) -> bool {
-        self.accounts.is_empty() && self.tables.iter().all(BTreeMap::is_empty)
+        self.accounts.is_empty() && self.tables.iter().all(Table::is_empty)
     }
 
     fn replace(&mut self, key: &EntityKey, after: Option<Entity>) -> Option<Entity> {

@@ -173,9 +173,9 @@ fn upcoming(draft: &Draft<'_>, sweep: &SweepEntity) -> Vec<(Timestamp, LeadId)> 
         leads.truncate(SLICE);
         return leads.into_iter().map(|id| (Timestamp(0), id)).collect();
     }
-    let from = sweep.cursor.as_ref().map_or(Unbounded, |(_, id)| Excluded(id.text()));
-    let leads = draft.stored().table(Kind::Lead).range((from, Unbounded));
-    leads.take(SLICE).map(|(id, _)| (Timestamp(0), LeadId::from(id))).collect()
+    let after = sweep.cursor.as_ref().map(|(_, id)| id.as_str());
+    let leads = draft.stored().table(Kind::Lead).after(after).take(SLICE);
+    leads.map(|id| (Timestamp(0), LeadId::from(id))).collect()
 }
 
 /// Where a lead that a territory placed stands now.
