@@ -173,9 +173,9 @@ fn territory(draft: &mut Draft<'_>, lead_id: &LeadId, lead: &LeadEntity) -> Verd
         return Verdict::queue(draft.policy.catch_all.clone(), Reason::NoTerritory);
     };
     let id = won.territory_id;
-    let definition = draft.territory(&id).and_then(|territory| territory.current.as_ref());
-    let members = definition.map(|definition| definition.members.clone()).unwrap_or_default();
-    let choice = choice::choose(draft, lead_id, lead, &id, &members);
+    let definition = draft.territory(&id).and_then(|territory| territory.current.clone());
+    let members = definition.as_ref().map_or(&[][..], |definition| &definition.members);
+    let choice = choice::choose(draft, lead_id, lead, &id, members);
     let assigned = choice.rep_id.is_some();
     let verdict = Verdict {
         rep_id: choice.rep_id,
@@ -207,7 +207,7 @@ fn territory(draft: &mut Draft<'_>, lead_id: &LeadId, lead: &LeadEntity) -> Verd
         propensity: None,
         ..verdict
     };
-    stand_in::verdict(draft, lead, &id, &members, stage, &queued).unwrap_or(queued)
+    stand_in::verdict(draft, lead, &id, members, stage, &queued).unwrap_or(queued)
 }
 
 /// Whether the lead asks for what none of those who are still there has.

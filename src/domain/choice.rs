@@ -7,7 +7,7 @@ use std::slice::Iter;
 use super::availability::{self, Gate};
 use super::company;
 use super::draft::Draft;
-use super::entity::{LeadEntity, PoolEntity, RepEntity};
+use super::entity::{LeadEntity, PoolEntity, RepEntity, Track};
 use super::hash;
 use super::ids::{LeadId, RepId, TerritoryId};
 use super::input::SegmentFields;
@@ -42,6 +42,17 @@ struct Looked<'d> {
     estimate: Option<win_rate::Estimate>,
     /// What a won deal would bring, if the choice goes by that.
     worth: Option<win_rate::Worth>,
+    /// Of its track in the pool's rotation.
+    place: Option<usize>,
+}
+
+/// Each member once, by id; one that is listed twice has the larger weight.
+pub(super) fn members_once(members: &[Member]) -> Vec<(&RepId, u32)> {
+    let mut once: Vec<(&RepId, u32)> =
+        members.iter().map(|member| (&member.rep_id, member.weight)).collect();
+    once.sort_unstable_by(|(a, light), (b, heavy)| a.cmp(b).then(heavy.cmp(light)));
+    once.dedup_by(|(next, _), (rep, _)| next == rep);
+    once
 }
 
 /// Chooses among the members of a territory. Writes the pool's rotation.
@@ -52,16 +63,17 @@ pub(super) fn choose(
     pool_id: &TerritoryId,
     members: &[Member],
 ) -> Choice {
-    let looked = look(draft, lead, pool_id, members);
+    let mut looked = look(draft, lead, pool_id, members);
     let mut pool = draft.pool(pool_id).cloned().unwrap_or_default();
     let entrants: Vec<Entrant> = looked.iter().map(Looked::entrant).collect();
-    pool.enter(&entrants);
+    let places = pool.enter(&entrants);
+    looked.iter_mut().zip(&places).for_each(|(one, place)| one.place = *place);
     let best = looked.iter().filter(|one| one.is_eligible()).map(|one| one.preferred).max();
     let pick: Vec<&Looked<'_>> =
         looked.iter().filter(|one| one.is_eligible() && Some(one.preferred) == best).collect();
     let mut chooser =
         Chooser { draft, lead_id, lead, pool_id, pool: &mut pool, scores: Vec::new() };
-    let mut choice = chooser.choose(&entrants, &pick);
+    let mut choice = chooser.choose(&entrants, &places, &pick);
     let scores = std::mem::take(&mut chooser.scores);
     let mut propensities = choice.propensities.iter().peekable();
     let mut scores = scores.iter().peekable();
@@ -83,15 +95,6 @@ fn look<'d>(
     pool_id: &TerritoryId,
     members: &[Member],
 ) -> Vec<Looked<'d>> {
-    // A member listed twice counts once, with the largest weight.
-    let mut unique: Vec<(&RepId, u32)> = Vec::new();
-    for member in members {
-        match unique.iter_mut().find(|(rep, _)| **rep == member.rep_id) {
-            Some((_, weight)) => *weight = (*weight).max(member.weight),
-            None => unique.push((&member.rep_id, member.weight)),
-        }
-    }
-    unique.sort();
     let segment = SegmentFields::of(&lead.fields);
     let segment = win_rate::segment(&draft.policy.segment, &segment);
     let shared = draft.learned(&win_rate::shared_id());
@@ -112,14 +115,27 @@ fn look<'d>(
             preferred: rep.map_or(0, |rep| availability::preferred(rep, lead)),
             estimate,
             worth: prospect.as_ref().map(|prospect| prospect.worth(draft.learned(rep_id))),
+            place: None,
         }
     };
-    unique.into_iter().map(look_at).collect()
+    members_once(members).into_iter().map(look_at).collect()
 }
 
 impl Looked<'_> {
     fn is_eligible(&self) -> bool {
         self.gate.is_open() && self.weight > 0
+    }
+
+    fn track<'p>(&self, pool: &'p PoolEntity) -> Option<&'p Track> {
+        pool.tracks.get(self.place?)
+    }
+
+    /// Fair share and leads given of the rep in this pool, decayed to now.
+    fn shares(&self, pool: &PoolEntity, now: Timestamp) -> (f64, f64) {
+        self.track(pool).map_or((0.0, 0.0), |track| {
+            let decay = decay(now.since(track.fair_at));
+            (track.fair * decay, track.given * decay)
+        })
     }
 
     fn entrant(&self) -> Entrant {
@@ -150,7 +166,7 @@ impl Looked<'_> {
             reasons,
             win_probability: self.estimate.as_ref().map(WinProbability::from),
             score: own(scores),
-            rotation: pool.track(&self.rep_id).map(|track| track.pass()),
+            rotation: self.track(pool).map(Track::pass),
             propensity: own(propensities),
         }
     }
@@ -166,12 +182,17 @@ struct Chooser<'c, 'a> {
 }
 
 impl Chooser<'_, '_> {
-    fn choose(&mut self, entrants: &[Entrant], pick: &[&Looked<'_>]) -> Choice {
+    fn choose(
+        &mut self,
+        entrants: &[Entrant],
+        places: &[Option<usize>],
+        pick: &[&Looked<'_>],
+    ) -> Choice {
         let policy = &self.draft.policy.choice;
         let by_rate = policy.method == ChoiceMethod::WinRate;
         let arm = by_rate.then(|| self.arm());
         let rotate = |this: &mut Self, method, reason| {
-            this.pool.level(entrants, this.draft.policy.rotation.on_return);
+            this.pool.level(entrants, places, this.draft.policy.rotation.on_return);
             this.by_rotation(pick, method, reason)
         };
         // Of one alone there is nothing to tell apart.
@@ -226,8 +247,7 @@ impl Chooser<'_, '_> {
     }
 
     fn by_rotation(&self, pick: &[&Looked<'_>], method: Method, reason: Reason) -> Choice {
-        let reps: Vec<&RepId> = pick.iter().map(|one| &one.rep_id).collect();
-        let rep_id = self.pool.next(&reps).cloned();
+        let rep_id = self.pool.next(pick.iter().filter_map(|one| one.place)).cloned();
         let total: u64 = pick.iter().map(|one| one.weight).sum();
         let chance =
             |one: &&Looked<'_>| (one.rep_id.clone(), one.weight as f64 / total.max(1) as f64);
@@ -262,8 +282,7 @@ impl Chooser<'_, '_> {
         let policy = &self.draft.policy.choice;
         let now = self.draft.now();
         let pool = &*self.pool;
-        let standings: Vec<(f64, f64)> =
-            pick.iter().map(|one| shares(pool, &one.rep_id, now)).collect();
+        let standings: Vec<(f64, f64)> = pick.iter().map(|one| one.shares(pool, now)).collect();
         let rivals: Vec<win_rate::Rival> = pick
             .iter()
             .zip(&standings)
@@ -316,14 +335,6 @@ impl Chooser<'_, '_> {
     }
 }
 
-/// Fair share and leads given of a rep in this pool, decayed to now.
-fn shares(pool: &PoolEntity, rep: &RepId, now: Timestamp) -> (f64, f64) {
-    pool.track(rep).map_or((0.0, 0.0), |track| {
-        let decay = decay(now.since(track.fair_at));
-        (track.fair * decay, track.given * decay)
-    })
-}
-
 /// P(win) of a rep for a lead, for events in which nothing was chosen; None before the first deal.
 pub(super) fn estimate_of(
     draft: &Draft<'_>,
@@ -363,7 +374,8 @@ fn nobody(arm: Option<Arm>) -> Choice {
 fn note_shares(pool: &mut PoolEntity, pick: &[&Looked<'_>], chosen: &RepId, now: Timestamp) {
     let total: u64 = pick.iter().map(|one| one.weight).sum();
     for one in pick {
-        let Some(track) = pool.track_mut(&one.rep_id) else { continue };
+        let track = one.place.and_then(|at| pool.tracks.get_mut(at));
+        let Some(track) = track else { continue };
         let decay = decay(now.since(track.fair_at));
         track.fair = track.fair * decay + one.weight as f64 / total.max(1) as f64;
         track.given = track.given * decay + f64::from(u8::from(one.rep_id == *chosen));

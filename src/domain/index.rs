@@ -7,6 +7,7 @@ use super::entity::{Entity, EntityKey, Kind, LeadEntity, Phase};
 use super::ids::{DomainId, LeadId, RepId, TerritoryId};
 use super::policy::Policy;
 use super::published::Reason;
+use super::table::IdSet;
 use super::territory::{Territories, TerritoryDef};
 use super::time::{Span, Timestamp};
 use super::timer::{TimerKey, TimerKind};
@@ -23,7 +24,7 @@ pub(super) const DEAL_KEPT: Span = Span::from_days(400);
 #[derive(Clone, Debug, Default)]
 pub struct Index {
     /// Assigned leads by their rep.
-    open_by_rep: BTreeMap<RepId, BTreeSet<LeadId>>,
+    open_by_rep: BTreeMap<RepId, IdSet>,
     /// How many of them came from which pool.
     open_by_pool: BTreeMap<(RepId, TerritoryId), u32>,
     /// Leads that an event may unblock, oldest first.
@@ -34,32 +35,27 @@ pub struct Index {
     /// Territories by a member of theirs.
     pub(super) memberships: BTreeMap<RepId, BTreeSet<TerritoryId>>,
     /// What leaves memory, by the day after which it does.
-    expiry: BTreeMap<i64, BTreeSet<(Kind, Arc<str>)>>,
+    expiry: BTreeMap<(i64, Kind), IdSet>,
 }
 
 impl Index {
     pub fn open(&self, rep: &RepId) -> usize {
-        self.open_by_rep.get(rep).map_or(0, BTreeSet::len)
+        self.open_by_rep.get(rep).map_or(0, IdSet::len)
     }
 
     pub fn open_in_pool(&self, rep: &RepId, pool: &TerritoryId) -> u32 {
         self.open_by_pool.get(&(rep.clone(), pool.clone())).copied().unwrap_or(0)
     }
 
-    /// The assigned leads of a rep, by id.
-    pub fn leads_of(&self, rep: &RepId) -> impl Iterator<Item = &LeadId> {
-        self.open_by_rep.get(rep).into_iter().flatten()
-    }
-
-    /// The same from after a lead on.
-    pub(super) fn leads_after<'i>(
-        &'i self,
+    /// The assigned leads of a rep after one of them, or all; by id.
+    pub(super) fn leads_of(
+        &self,
         rep: &RepId,
-        after: Option<&'i LeadId>,
-    ) -> impl Iterator<Item = &'i LeadId> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let from = after.map_or(Unbounded, Excluded);
-        self.open_by_rep.get(rep).into_iter().flat_map(move |ids| ids.range((from, Unbounded)))
+        after: Option<&LeadId>,
+    ) -> impl Iterator<Item = LeadId> {
+        let after = after.map(LeadId::as_str);
+        let leads = self.open_by_rep.get(rep).into_iter().flat_map(move |ids| ids.after(after));
+        leads.map(LeadId::from)
     }
 
     pub(super) fn expiry_timer(domain: &DomainId) -> TimerKey {
@@ -68,13 +64,14 @@ impl Index {
 
     /// When the first day with something to expire is over.
     pub(super) fn next_expiry(&self) -> Option<Timestamp> {
-        self.expiry.keys().next().map(|day| Timestamp((day + 1) * DAY_MS))
+        self.expiry.keys().next().map(|(day, _)| Timestamp((day + 1) * DAY_MS))
     }
 
     /// At most `limit` entities whose day is over, by kind and id.
     pub(super) fn expired(&self, now: Timestamp, limit: usize) -> Vec<(Kind, Arc<str>)> {
-        let days = self.expiry.range(..now.0.div_euclid(DAY_MS));
-        days.flat_map(|(_, ids)| ids.iter().cloned()).take(limit).collect()
+        let days = self.expiry.range(..(day_of(now), Kind::ALL[0]));
+        let ids = days.flat_map(|((_, kind), ids)| ids.after(None).map(|id| (*kind, id.clone())));
+        ids.take(limit).collect()
     }
 
     pub(super) fn change(&mut self, key: &EntityKey, old: Option<&Entity>, new: Option<&Entity>) {
@@ -97,10 +94,10 @@ impl Index {
             }
         }
         if let Some(Entity::Lead(old)) = old {
-            self.lead(&LeadId::from(&key.id), old, false);
+            self.lead(&key.id, old, false);
         }
         if let Some(Entity::Lead(new)) = new {
-            self.lead(&LeadId::from(&key.id), new, true);
+            self.lead(&key.id, new, true);
         }
         if let Some(new) = new {
             self.expiry_change(key, new, true);
@@ -130,11 +127,11 @@ impl Index {
         }
     }
 
-    fn lead(&mut self, id: &LeadId, lead: &LeadEntity, add: bool) {
+    fn lead(&mut self, id: &Arc<str>, lead: &LeadEntity, add: bool) {
         if let Some((rep, pool)) = lead.open_owner() {
             let leads = self.open_by_rep.entry(rep.clone()).or_default();
             if add {
-                leads.insert(id.clone())
+                leads.insert(id)
             } else {
                 leads.remove(id)
             };
@@ -151,7 +148,7 @@ impl Index {
             }
         }
         if lead.is_waiting() {
-            let key = (lead.lead_created_at, id.clone());
+            let key = (lead.lead_created_at, LeadId::from(id));
             if add {
                 self.waiting.insert(key)
             } else {
@@ -167,12 +164,11 @@ impl Index {
             Entity::Sticky(sticky) => sticky.expires_at,
             _ => return,
         };
-        let day = day_of(at);
-        let id = (key.kind, key.id.clone());
+        let day = (day_of(at), key.kind);
         if add {
-            self.expiry.entry(day).or_default().insert(id);
+            self.expiry.entry(day).or_default().insert(&key.id);
         } else if let Some(ids) = self.expiry.get_mut(&day) {
-            ids.remove(&id);
+            ids.remove(&key.id);
             if ids.is_empty() {
                 self.expiry.remove(&day);
             }

@@ -200,8 +200,8 @@ fn seed_hours(draft: &mut Draft<'_>, id: &RepId, old: Option<&RepDef>, new: Opti
     }
     let since = draft.now() - Span::from_secs(3_600);
     let mut load: LoadEntity = draft.load(id).cloned().unwrap_or_default();
-    let placements = draft.index().leads_of(id).filter_map(|lead| {
-        let placement = draft.lead(lead)?.placement.as_ref()?;
+    let placements = draft.index().leads_of(id, None).filter_map(|lead| {
+        let placement = draft.lead(&lead)?.placement.as_ref()?;
         (placement.decided_at > since)
             .then(|| (placement.decided_at, placement.territory_id.clone()))
     });

@@ -59,60 +59,66 @@ impl Track {
 
     fn compare(&self, other: &Track) -> Ordering {
         let ((a, x), (b, y)) = (self.fraction(), other.fraction());
-        let passes = (a * y).cmp(&(b * x));
-        passes.then(self.last_seq.cmp(&other.last_seq)).then(self.rep_id.cmp(&other.rep_id))
+        let passes = (a * y).cmp(&(b * x)).then(self.last_seq.cmp(&other.last_seq));
+        passes.then_with(|| self.rep_id.cmp(&other.rep_id))
     }
 }
 
 impl PoolEntity {
-    pub(super) fn track(&self, rep: &RepId) -> Option<&Track> {
-        let at = self.tracks.binary_search_by(|track| track.rep_id.cmp(rep)).ok()?;
-        self.tracks.get(at)
-    }
-
-    pub(super) fn track_mut(&mut self, rep: &RepId) -> Option<&mut Track> {
-        let at = self.tracks.binary_search_by(|track| track.rep_id.cmp(rep)).ok()?;
-        self.tracks.get_mut(at)
-    }
-
-    /// A track for every entrant, with the weight that holds now.
-    pub(super) fn enter(&mut self, entrants: &[Entrant]) {
-        for entrant in entrants.iter().filter(|entrant| entrant.weight > 0) {
-            match self.tracks.binary_search_by(|track| track.rep_id.cmp(&entrant.rep_id)) {
-                Ok(at) => {
-                    if let Some(track) = self.tracks.get_mut(at)
-                        && track.weight != entrant.weight
-                    {
-                        track.base = track.rounded();
-                        track.count = 0;
-                        track.weight = entrant.weight;
-                    }
+    /// A track for every entrant that has a weight, with the weight that holds now. Entrants come in the
+    /// order of their ids, each once; back comes the place of each one's track among the pool's.
+    pub(super) fn enter(&mut self, entrants: &[Entrant]) -> Vec<Option<usize>> {
+        let mut at = 0;
+        let mut enter = |entrant: &Entrant| {
+            let track = loop {
+                match self.tracks.get_mut(at) {
+                    Some(track) if track.rep_id == entrant.rep_id => break Some(track),
+                    Some(track) if track.rep_id < entrant.rep_id => at += 1,
+                    _ => break None,
                 }
-                Err(at) => {
+            };
+            match track {
+                Some(track) if entrant.weight > 0 && track.weight != entrant.weight => {
+                    track.base = track.rounded();
+                    track.count = 0;
+                    track.weight = entrant.weight;
+                }
+                Some(_) => {}
+                None if entrant.weight == 0 => return None,
+                None => {
                     self.tracks.insert(at, Track::new(entrant.rep_id.clone(), entrant.weight));
                 }
             }
-        }
+            Some(at)
+        };
+        entrants.iter().map(&mut enter).collect()
     }
 
     /// Notes who is there, and lets those who return or join in at the place that the policy gives them:
     /// measured by the lowest of those who stayed, or, if all went, of those who were there last.
-    /// Entrants come in the order of their ids.
-    pub(super) fn level(&mut self, entrants: &[Entrant], policy: OnReturn) {
-        let here = |rep: &RepId| {
-            let at = entrants.binary_search_by(|entrant| entrant.rep_id.cmp(rep)).ok();
-            at.and_then(|at| entrants.get(at)).is_some_and(|e| e.present && e.weight > 0)
-        };
-        if !self.tracks.iter().any(|track| here(&track.rep_id)) {
+    pub(super) fn level(
+        &mut self,
+        entrants: &[Entrant],
+        places: &[Option<usize>],
+        policy: OnReturn,
+    ) {
+        let mut here = vec![false; self.tracks.len()];
+        for (entrant, place) in entrants.iter().zip(places) {
+            if let Some(here) = place.and_then(|at| here.get_mut(at)) {
+                *here = entrant.present && entrant.weight > 0;
+            }
+        }
+        if !here.contains(&true) {
             return;
         }
-        let were = || self.tracks.iter().filter(|track| track.present);
-        let stayed = were().filter(|track| here(&track.rep_id)).min_by(|a, b| a.compare(b));
-        let last = || were().min_by(|a, b| a.compare(b));
-        let lowest = stayed.or_else(last).map(Track::rounded);
-        for track in &mut self.tracks {
-            let returns = here(&track.rep_id) && !track.present;
-            track.present = here(&track.rep_id);
+        let were = || self.tracks.iter().zip(&here).filter(|(track, _)| track.present);
+        let lowest = |(a, _): &(&Track, _), (b, _): &(&Track, _)| a.compare(b);
+        let stayed = were().filter(|(_, here)| **here).min_by(lowest);
+        let last = || were().min_by(lowest);
+        let lowest = stayed.or_else(last).map(|(track, _)| track.rounded());
+        for (track, here) in self.tracks.iter_mut().zip(here) {
+            let returns = here && !track.present;
+            track.present = here;
             let Some(lowest) = lowest.filter(|_| returns) else { continue };
             let floor = match policy {
                 OnReturn::Keep => continue,
@@ -128,17 +134,17 @@ impl PoolEntity {
         }
     }
 
-    /// The next of these reps, without giving the turn.
-    pub(super) fn next<'a>(&self, eligible: &[&'a RepId]) -> Option<&'a RepId> {
-        let tracks = eligible.iter().filter_map(|rep| Some((*rep, self.track(rep)?)));
-        tracks.min_by(|(_, a), (_, b)| a.compare(b)).map(|(rep, _)| rep)
+    /// The next of the tracks at these places, without giving the turn.
+    pub(super) fn next(&self, places: impl Iterator<Item = usize>) -> Option<&RepId> {
+        let tracks = places.filter_map(|at| self.tracks.get(at));
+        tracks.min_by(|a, b| a.compare(b)).map(|track| &track.rep_id)
     }
 
     /// Gives the turn.
     pub(super) fn advance(&mut self, rep: &RepId) {
         self.seq += 1;
         let seq = self.seq;
-        if let Some(track) = self.track_mut(rep) {
+        if let Some(track) = self.tracks.iter_mut().find(|track| track.rep_id == *rep) {
             track.count += 1;
             track.last_seq = seq;
         }

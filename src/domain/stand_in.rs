@@ -7,6 +7,7 @@
 
 use super::assign::Verdict;
 use super::availability::{self, gate};
+use super::choice::members_once;
 use super::draft::Draft;
 use super::entity::LeadEntity;
 use super::ids::{RepId, TerritoryId};
@@ -38,8 +39,9 @@ pub(super) fn verdict(
     if choices.iter().all(|choice| *choice == WhenUnavailable::NextStage) {
         return None;
     }
+    let members = members_once(members).into_iter();
     let absent: Vec<Absent> =
-        members.iter().filter_map(|member| absent(draft, lead, pool_id, member)).collect();
+        members.filter_map(|(rep, weight)| absent(draft, lead, pool_id, rep, weight)).collect();
     for choice in choices {
         let found = match choice {
             WhenUnavailable::NextStage => return None,
@@ -83,12 +85,12 @@ fn absent(
     draft: &Draft<'_>,
     lead: &LeadEntity,
     pool_id: &TerritoryId,
-    member: &Member,
+    rep_id: &RepId,
+    weight: u32,
 ) -> Option<Absent> {
-    let rep_id = &member.rep_id;
     let entity = draft.rep(rep_id)?;
     let rep = entity.definition.as_ref()?;
-    let weight = u64::from(member.weight) * u64::from(rep.weight);
+    let weight = u64::from(weight) * u64::from(rep.weight);
     let state = gate(draft, rep_id, Some(entity), lead, Some(pool_id));
     let by_clock = |one: &Ineligible| matches!(one, Ineligible::Away | Ineligible::OutsideCalendar);
     let for_now =
@@ -118,9 +120,8 @@ fn turn<'a>(
     let entrant =
         |one: &&Absent| Entrant { rep_id: one.rep_id.clone(), weight: one.weight, present: false };
     let mut pool = draft.pool(pool_id).cloned().unwrap_or_default();
-    pool.enter(&absent.iter().map(entrant).collect::<Vec<_>>());
-    let reps: Vec<&RepId> = absent.iter().map(|one| &one.rep_id).collect();
-    let next = pool.next(&reps)?.clone();
+    let places = pool.enter(&absent.iter().map(entrant).collect::<Vec<_>>());
+    let next = pool.next(places.into_iter().flatten())?.clone();
     pool.advance(&next);
     draft.set_pool(pool_id, pool);
     absent.iter().find(|one| one.rep_id == next).copied()

@@ -167,8 +167,8 @@ fn upcoming(draft: &Draft<'_>, sweep: &SweepEntity) -> Vec<(Timestamp, LeadId)> 
     }
     if !sweep.reps.is_empty() {
         let after = sweep.cursor.as_ref().map(|(_, id)| id);
-        let next = |rep| draft.index().leads_after(rep, after).take(SLICE);
-        let mut leads: Vec<LeadId> = sweep.reps.iter().flat_map(next).cloned().collect();
+        let next = |rep| draft.index().leads_of(rep, after).take(SLICE);
+        let mut leads: Vec<LeadId> = sweep.reps.iter().flat_map(next).collect();
         leads.sort();
         leads.truncate(SLICE);
         return leads.into_iter().map(|id| (Timestamp(0), id)).collect();

@@ -1,12 +1,13 @@
 //! Whether the engine, given the recording, decides again what was recorded.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use serde::Serialize;
 
-use super::ledger::number;
 use crate::domain::hash;
-use crate::domain::published::{Candidate, LeadAssigned, WinProbability};
+use crate::domain::ids::{QueueId, RepId};
+use crate::domain::published::{Candidate, LeadAssigned, Method, Outcome, Reason, WinProbability};
 
 /// Differences that are told in full.
 const TOLD: usize = 5;
@@ -37,7 +38,17 @@ struct Waiting {
     is_recorded: bool,
     choice: u64,
     whole: u64,
-    what: String,
+    what: What,
+}
+
+/// What was decided, to be told where the other side decided something else.
+#[derive(Debug)]
+struct What {
+    outcome: Outcome,
+    rep_id: Option<RepId>,
+    queue_id: Option<QueueId>,
+    method: Method,
+    reason: Reason,
 }
 
 impl Agreement {
@@ -52,16 +63,18 @@ impl Agreement {
     }
 
     fn take(&mut self, fact: &LeadAssigned, is_recorded: bool) {
-        let number_of_it = fact.assignment_no.to_string();
-        let key = [fact.domain.as_str(), fact.lead_id.as_str(), &number_of_it].join("\0");
-        let key = number(&key);
+        let mut key = Print(Vec::with_capacity(64));
+        key.text(fact.domain.as_str());
+        key.text(fact.lead_id.as_str());
+        key.int(i64::from(fact.assignment_no));
+        let key = key.done();
         let (choice, whole) = prints(fact);
         match self.waiting.remove(&key) {
             Some(other) if other.is_recorded != is_recorded => {
                 self.same_choice += usize::from(other.choice == choice);
                 self.same_in_full += usize::from(other.whole == whole);
                 if other.choice != choice && self.differences.len() < TOLD {
-                    let what = what(fact);
+                    let what = What::of(fact);
                     let (recorded, replayed) =
                         if is_recorded { (what, other.what) } else { (other.what, what) };
                     let (lead, number) = (&fact.lead_id, fact.assignment_no);
@@ -77,7 +90,7 @@ impl Agreement {
                 self.waiting.insert(key, other);
             }
             None => {
-                let what = what(fact);
+                let what = What::of(fact);
                 self.waiting.insert(key, Waiting { is_recorded, choice, whole, what });
             }
         }
@@ -95,12 +108,26 @@ impl Agreement {
     }
 }
 
-fn what(fact: &LeadAssigned) -> String {
-    let rep = fact.rep_id.as_ref().map(|rep| rep.as_str());
-    let queue = fact.queue_id.as_ref().map(|queue| queue.as_str());
-    let place = rep.or(queue).unwrap_or("nobody");
-    let (method, reason) = (fact.method.name(), fact.reason.name());
-    [fact.outcome.name(), " ", place, " (", method, ", ", reason, ")"].concat()
+impl What {
+    fn of(fact: &LeadAssigned) -> What {
+        What {
+            outcome: fact.outcome,
+            rep_id: fact.rep_id.clone(),
+            queue_id: fact.queue_id.clone(),
+            method: fact.method,
+            reason: fact.reason,
+        }
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rep = self.rep_id.as_ref().map(RepId::as_str);
+        let queue = self.queue_id.as_ref().map(QueueId::as_str);
+        let place = rep.or(queue).unwrap_or("nobody");
+        let (outcome, method) = (self.outcome.name(), self.method.name());
+        write!(f, "{outcome} {place} ({method}, {})", self.reason.name())
+    }
 }
 
 /// A hash of what was chosen, and one of the whole.

@@ -31,7 +31,8 @@ pub fn estimate_decisions(ledger: &mut Ledger) -> usize {
     let mut estimated = 0;
     for row in &mut ledger.rows {
         let (Some(owner), Some(new)) = (row.owner, row.new.as_deref()) else { continue };
-        let mut eligible = new.eligible.clone();
+        let eligible = new.candidates.iter().filter(|one| one.eligible);
+        let mut eligible: Vec<u64> = eligible.map(|one| one.rep).collect();
         if !eligible.contains(&owner) {
             eligible.push(owner);
         }
@@ -68,7 +69,6 @@ fn side(decided_at: Timestamp, owner: u64, territory: u64, odds: Odds) -> Side {
         reason: Reason::Manual,
         arm: None,
         odds: Some(odds),
-        known: Vec::new(),
-        eligible: Vec::new(),
+        candidates: Vec::new(),
     }
 }

@@ -36,10 +36,17 @@ pub struct Side {
     pub arm: Option<Arm>,
     /// Its stated chances; None = it states none.
     pub odds: Option<Odds>,
-    /// P(win) of the candidates, as the model saw them then.
-    pub known: Vec<(u64, f64)>,
-    /// Who could have had it.
-    pub eligible: Vec<u64>,
+    /// Of a decision of the policy that is tried, until both sides are joined.
+    pub candidates: Vec<Seen>,
+}
+
+/// A candidate of a decision.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Seen {
+    pub rep: u64,
+    pub eligible: bool,
+    /// P(win), as the model saw it then.
+    pub mean: Option<f64>,
 }
 
 impl Side {
@@ -49,15 +56,6 @@ impl Side {
             (None, Some(queue)) => Place::Queue(number(queue.as_str())),
             (None, None) => Place::Nobody,
         };
-        let mean = |win: Option<WinProbability>, rep: &RepId| Some((rep_number(rep), win?.mean));
-        let listed = fact.candidates.iter();
-        let mut known: Vec<(u64, f64)> =
-            listed.filter_map(|one| mean(one.win_probability, &one.rep_id)).collect();
-        let own = fact.rep_id.as_ref().and_then(|rep| mean(fact.win_probability, rep));
-        if known.is_empty() {
-            known.extend(own);
-        }
-        let eligible = fact.candidates.iter().filter(|one| one.eligible);
         Side {
             decided_at: fact.decided_at,
             place,
@@ -67,8 +65,7 @@ impl Side {
             reason: fact.reason,
             arm: fact.arm,
             odds: Odds::stated(fact),
-            known,
-            eligible: eligible.map(|one| rep_number(&one.rep_id)).collect(),
+            candidates: Vec::new(),
         }
     }
 
@@ -77,6 +74,23 @@ impl Side {
             Place::Rep(rep) => Some(rep),
             Place::Queue(_) | Place::Nobody => None,
         }
+    }
+}
+
+impl Seen {
+    /// The candidates of a decision; where none are listed, the rep who has the lead.
+    fn all(fact: &LeadAssigned) -> Vec<Seen> {
+        let seen = |rep: &RepId, eligible, win: Option<WinProbability>| Seen {
+            rep: rep_number(rep),
+            eligible,
+            mean: win.map(|win| win.mean),
+        };
+        if fact.candidates.is_empty() {
+            let own = fact.rep_id.iter();
+            return own.map(|rep| seen(rep, true, fact.win_probability)).collect();
+        }
+        let all = fact.candidates.iter();
+        all.map(|one| seen(&one.rep_id, one.eligible, one.win_probability)).collect()
     }
 }
 
@@ -206,13 +220,15 @@ impl Ledger {
         }
     }
 
-    /// A decision of the policy that is tried; `odds` are those of the policy as it would run.
-    pub fn tried(&mut self, fact: &LeadAssigned, odds: impl FnOnce() -> Option<Odds>) {
+    /// A decision of the policy that is tried; `odds` makes of those that it states those of the policy
+    /// as it would run.
+    pub fn tried(&mut self, fact: &LeadAssigned, odds: impl FnOnce(Odds) -> Odds) {
         self.names_of(fact);
         let keeps_odds = self.keeps_odds;
         let row = self.row(&fact.domain, &fact.lead_id);
         if let Some(mut side) = first(row.new.as_deref(), row.joined.is_some(), fact) {
-            side.odds = odds().or(side.odds);
+            side.odds = side.odds.map(odds);
+            side.candidates = Seen::all(fact);
             row.new = Some(Box::new(side));
             row.join(keeps_odds);
         }
@@ -273,16 +289,15 @@ impl Row {
             target: target.chance(rep),
             cost,
             overlap,
-            modelled: new.known.iter().find(|(one, _)| *one == rep).map(|(_, mean)| *mean),
-            expected: target.expect(&new.known),
+            modelled: new.candidates.iter().find(|one| one.rep == rep).and_then(|one| one.mean),
+            expected: target.expect(&new.candidates),
         });
         if keeps_odds {
             return;
         }
         for side in [recorded, new] {
             side.odds = None;
-            side.known = Vec::new();
-            side.eligible = Vec::new();
+            side.candidates = Vec::new();
         }
     }
 

@@ -191,7 +191,7 @@ impl Lift {
             let member = members.get(&(territory, rep)).copied().unwrap_or(1);
             member * reps.get(&rep).copied().unwrap_or(1)
         };
-        self.ledger.tried(fact, || Odds::rotation(fact, weight));
+        self.ledger.tried(fact, |stated| Odds::rotation(fact, weight).unwrap_or(stated));
     }
 
     /// Compares the arms; `detect` is the difference that would matter.

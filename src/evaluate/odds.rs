@@ -1,5 +1,6 @@
 //! With what chance each rep could have had a lead.
 
+use super::ledger::Seen;
 use crate::domain::hash;
 use crate::domain::ids::RepId;
 use crate::domain::published::{Candidate, LeadAssigned, Method};
@@ -42,10 +43,11 @@ impl Odds {
         Some(odds)
     }
 
-    /// Of plain rotation among the candidates that a decision chose from, by their weights.
+    /// Of plain rotation among the candidates that a decision by win rate chose from, by their weights.
+    /// None = it was made in another way, and by rotation would have been the same.
     pub fn rotation(fact: &LeadAssigned, weight: impl Fn(&RepId) -> u64) -> Option<Odds> {
         if fact.method != Method::WinRate {
-            return Odds::stated(fact);
+            return None;
         }
         let chosen_from = fact.candidates.iter().filter(|one| one.score.is_some());
         let weights: Vec<(u64, f64)> =
@@ -80,11 +82,11 @@ impl Odds {
         self.listed.iter().map(|(_, chance)| chance).sum()
     }
 
-    /// The mean of what is known of the reps, weighted by their chances.
-    pub fn expect(&self, known: &[(u64, f64)]) -> Option<f64> {
+    /// P(win) of the candidates, weighted by their chances.
+    pub fn expect(&self, candidates: &[Seen]) -> Option<f64> {
         let of = |(rep, chance): &(u64, f64)| {
-            let at = known.iter().find(|(one, _)| one == rep)?;
-            Some((*chance, chance * at.1))
+            let mean = candidates.iter().find(|one| one.rep == *rep)?.mean?;
+            Some((*chance, chance * mean))
         };
         let (weight, sum) =
             self.listed.iter().filter_map(of).fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
@@ -120,7 +122,9 @@ mod tests {
         let target = Odds::new(vec![(2, 0.9), (3, 0.1)]);
         let (overlap, cost) = target.against(&logged);
         assert!((overlap - 0.9).abs() < 1e-12 && (cost - 1.62).abs() < 1e-12);
-        assert_eq!(target.expect(&[(2, 0.2), (3, 0.4), (9, 1.0)]), Some(0.9 * 0.2 + 0.1 * 0.4));
+        let seen = |(rep, mean)| Seen { rep, eligible: true, mean };
+        let known = [(2, Some(0.2)), (3, Some(0.4)), (9, Some(1.0)), (4, None)].map(seen);
+        assert_eq!(target.expect(&known), Some(0.9 * 0.2 + 0.1 * 0.4));
         assert_eq!(target.expect(&[]), None);
     }
 

@@ -20,7 +20,7 @@ use crate::domain::entity::{Entity, Kind};
 use crate::domain::fact::{Counter, Fact};
 use crate::domain::ids::{DomainId, LeadId, RepId};
 use crate::domain::input::{Input, SegmentFields, UpdateKind};
-use crate::domain::policy::{ChoiceMethod, Policy};
+use crate::domain::policy::{ChoiceMethod, Policy, SegmentPolicy};
 use crate::domain::published::{LeadAssigned, SlaBreached};
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
@@ -161,6 +161,8 @@ pub struct Tried {
     pub filter: Filter,
     pub ledger: Ledger,
     pub policy: Policy,
+    /// The first two dimensions of its segments: by these the report is parted.
+    segment: SegmentPolicy,
     /// The policy's control arm, which the replay leaves out: its chances are worked out instead.
     control_share: f64,
     /// No decisions are recorded: who had a lead is told by its owner and its deals.
@@ -179,10 +181,13 @@ impl Tried {
         let by_rate = policy.choice.method == ChoiceMethod::WinRate;
         let control_share = if by_rate { policy.choice.control_share } else { 0.0 };
         file.policy.choice.control_share = 0.0;
+        let mut segment = policy.segment.clone();
+        segment.dimensions.truncate(2);
         Tried {
             filter: Filter::new(Some(file)),
             ledger: Ledger::default(),
             policy,
+            segment,
             control_share,
             is_history,
             recorded_steps: Steps::default(),
@@ -229,10 +234,9 @@ impl Tried {
             Input::PolicyChanged(_) => return false,
             Input::LeadCreated(created) => {
                 let fields = SegmentFields::of(&created.fields);
-                let levels = win_rate::segment(&self.policy.segment, &fields).levels;
-                let level = levels.first().map_or("", String::as_str);
-                let first = self.ledger.name(level);
-                let two = levels.iter().take(2).map(String::as_str).collect::<Vec<_>>();
+                let levels = win_rate::segment(&self.segment, &fields).levels;
+                let first = self.ledger.name(levels.first().map_or("", String::as_str));
+                let two: Vec<&str> = levels.iter().take(2).map(String::as_str).collect();
                 let company = company(self.filter.shard().state(), &event.domain, created);
                 let owner = created.fields.owner_id.as_ref().filter(|_| self.is_history);
                 let owner = owner.map(|owner| self.ledger.name(owner.as_str()));
@@ -273,13 +277,10 @@ impl Tried {
     fn tried(&mut self, fact: &LeadAssigned) {
         let state = self.filter.shard().state();
         let share = self.control_share;
-        self.ledger.tried(fact, || {
-            let stated = Odds::stated(fact)?;
-            if share <= 0.0 {
-                return Some(stated);
-            }
-            let rotation = Odds::rotation(fact, weights(state, fact))?;
-            Some(stated.mixed(&rotation, share))
+        self.ledger.tried(fact, |stated| {
+            let held_out = share > 0.0;
+            let rotation = held_out.then(|| Odds::rotation(fact, weights(state, fact))).flatten();
+            rotation.map_or_else(|| stated.clone(), |rotation| stated.mixed(&rotation, share))
         });
     }
 }

@@ -59,8 +59,12 @@ impl Lines {
     }
 
     fn understand(&mut self, text: &[u8]) -> Result<Heard, String> {
-        let envelope: Envelope<'_> =
-            serde_json::from_slice(text).map_err(|_| "is no JSON object".to_owned())?;
+        let no_json = || "is no JSON object".to_owned();
+        let text = std::str::from_utf8(text).map_err(|_| no_json())?;
+        if let Some(fact) = json::read_assigned(text) {
+            return Ok(Heard::Assigned(Box::new(fact)));
+        }
+        let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|_| no_json())?;
         if let Some(tick) = envelope.tick {
             let at = self.moment(Some(tick), "tick")?;
             return Ok(Heard::Tick { at, jump: envelope.jump });
@@ -71,8 +75,8 @@ impl Lines {
         let told = |error: Error| error.to_string();
         match &*topic {
             "lead-assigned" => {
-                let fact = json::read_assigned(value).map_err(told)?;
-                Ok(Heard::Assigned(Box::new(fact)))
+                let value = json::parse(value).map_err(told)?;
+                Ok(Heard::Assigned(Box::new(json::decode_assigned(&value).map_err(told)?)))
             }
             "sla-breached" => {
                 let value = json::parse(value).map_err(told)?;

@@ -105,7 +105,7 @@ fn check(world: &World) {
     for rep in REPS {
         let id = crate::domain::ids::RepId::new(rep);
         let open = domain.index.open(&id);
-        assert_eq!(open, domain.index.leads_of(&id).count());
+        assert_eq!(open, domain.index.leads_of(&id, None).count());
     }
 }
 

@@ -18,11 +18,10 @@ pub(super) const GROUP_TENURE: usize = 1;
 /// Upper bounds in days; the last bucket is open, the one after it is for "not known".
 const TENURE_DAYS: [i64; 8] = [15, 30, 60, 90, 150, 240, 365, 730];
 const AGE_DAYS: [i64; 9] = [3, 7, 14, 30, 45, 60, 90, 120, 180];
-const TENURE_BUCKETS: usize = TENURE_DAYS.len() + 2;
+pub(super) const TENURE_BUCKETS: usize = TENURE_DAYS.len() + 2;
 /// Buckets of the age at close, the unknown one last.
 pub(super) const AGE_BUCKETS: usize = AGE_DAYS.len() + 2;
 pub(super) const TENURE_FIRST: u32 = 1;
-pub(super) const TENURE_END: u32 = TENURE_FIRST + TENURE_BUCKETS as u32;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Features {
@@ -193,8 +192,9 @@ mod tests {
     #[test]
     fn buckets_hold_any_span() {
         assert_eq!(tenure_feature(Some(Span(i64::MIN))), TENURE_FIRST);
-        assert_eq!(tenure_feature(Some(Span(i64::MAX))), TENURE_END - 2);
-        assert_eq!(tenure_feature(None), TENURE_END - 1);
+        let end = TENURE_FIRST + TENURE_BUCKETS as u32;
+        assert_eq!(tenure_feature(Some(Span(i64::MAX))), end - 2);
+        assert_eq!(tenure_feature(None), end - 1);
         assert_eq!(age_bucket(Some(Span(-1))), AGE_BUCKETS - 1);
         assert_eq!(age_bucket(Some(Span::from_days(3))), 1);
         assert_eq!([0, 1, 9, 10].map(age_from_days), [0, 3, 180, 0]);

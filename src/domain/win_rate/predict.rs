@@ -1,8 +1,10 @@
 //! P(win) of a lead with each rep, with its uncertainty; and whether that carries a choice.
 
+use std::cell::OnceCell;
+
 use super::Block;
 use super::effects;
-use super::features::{ALL, GROUP_ALL, GROUPS_MAX, TENURE_END, TENURE_FIRST, tenure_feature};
+use super::features::{ALL, GROUP_ALL, GROUPS_MAX, TENURE_BUCKETS, TENURE_FIRST, tenure_feature};
 use super::gaussian::Gaussian;
 use super::logistic::{clamp, expected, sigmoid};
 use super::rep::PACE_COUNT;
@@ -60,8 +62,9 @@ pub struct Query<'a> {
     unseen: [f64; 2],
     weights: [f64; MODELS],
     belief: Common,
-    /// By time in the job: mean and variance of the logit if reps are alike.
-    alike: Vec<(f64, f64)>,
+    /// The same if reps are alike.
+    alike: Common,
+    times: [OnceCell<Times>; TENURE_BUCKETS],
 }
 
 /// The belief about the shared effects that matter to one lead.
@@ -71,12 +74,19 @@ struct Common {
     levels: f64,
     /// Level by level: covariances, row by row.
     covariance: Vec<f64>,
-    times: Vec<Times>,
 }
 
-/// What the time in the job adds.
-#[derive(Clone, Debug, Default)]
+/// What the time in the job adds; worked out for the first rep of whom it is asked.
+#[derive(Clone, Debug)]
 struct Times {
+    belief: Added,
+    /// Mean and variance of the logit if reps are alike.
+    alike: (f64, f64),
+}
+
+/// What one more effect adds to the sum of the levels'.
+#[derive(Clone, Copy, Debug)]
+struct Added {
     mean: f64,
     variance: f64,
     /// With each level.
@@ -93,7 +103,8 @@ impl<'a> Query<'a> {
             unseen: [0.0; 2],
             weights: shared.map_or([1.0 / MODELS as f64; MODELS], SharedBlock::weights),
             belief: Common::default(),
-            alike: Vec::new(),
+            alike: Common::default(),
+            times: Default::default(),
         };
         let variances = shared.map_or_else(start_variances, |shared| shared.head.variances);
         let common = shared.map_or_else(effects::start_variances, |shared| shared.now.variances);
@@ -115,7 +126,7 @@ impl<'a> Query<'a> {
         }
         if let Some(shared) = shared {
             query.belief = Common::new(&shared.now.belief, &query.levels);
-            query.alike = Common::new(&shared.now.alike, &query.levels).in_full();
+            query.alike = Common::new(&shared.now.alike, &query.levels);
         }
         query
     }
@@ -126,15 +137,12 @@ impl<'a> Query<'a> {
         let Some(shared) = self.shared else {
             return self.ignorant();
         };
-        let bucket = (tenure_feature(tenure) - TENURE_FIRST) as usize;
-        let times = &self.belief.times[bucket];
+        let Times { belief: added, alike } = self.times(shared, tenure);
         let differ: f64 = self.weights[1..].iter().sum::<f64>().max(f64::MIN_POSITIVE);
-        let (mean, variance) = self.alike[bucket];
-        let mut moments = [(mean, variance + self.unseen[0]); MODELS];
+        let mut moments = [(alike.0, alike.1 + self.unseen[0]); MODELS];
         let Some(rep) = rep else {
             let prior = self.prior(&shared.head.variances);
-            let variance = self.belief.variance(times, &[1.0; LEVELS_MAX]);
-            let mean = self.belief.levels + times.mean;
+            let (mean, variance) = self.belief.in_full(added);
             moments[1..].fill((mean, variance + self.unseen[0] + prior));
             return self.mix(&moments, 0, 0.0, prior);
         };
@@ -144,14 +152,23 @@ impl<'a> Query<'a> {
         for pace in 0..PACE_COUNT {
             let factors = look.factors.map(|factor| factor[pace]);
             let variance = look.variance[pace] + self.unseen[1];
-            let common = self.belief.variance(times, &factors) + self.unseen[0];
-            let mean = look.mean[pace] + times.mean;
+            let common = self.belief.variance(added, &factors) + self.unseen[0];
+            let mean = look.mean[pace] + added.mean;
             moments[pace + 1] = (mean, (common + variance).max(0.0));
             let share = self.weights[pace + 1] / differ;
             moved += share * (1.0 - variance / prior);
             own += share * variance;
         }
         self.mix(&moments, rep.deals, moved, own)
+    }
+
+    fn times(&self, shared: &SharedBlock, tenure: Option<Span>) -> &Times {
+        let number = tenure_feature(tenure);
+        self.times[(number - TENURE_FIRST) as usize].get_or_init(|| {
+            let belief = Added::new(&shared.now.belief, &self.levels, number);
+            let alike = Added::new(&shared.now.alike, &self.levels, number);
+            Times { belief, alike: self.alike.in_full(&alike) }
+        })
     }
 
     /// Variance between reps of the logit of this lead.
@@ -191,46 +208,44 @@ impl<'a> Query<'a> {
     }
 }
 
+fn numbers(levels: &[(u32, u8)]) -> impl Iterator<Item = u32> {
+    levels.iter().take(LEVELS_MAX).map(|(number, _)| *number)
+}
+
+impl Added {
+    fn new(effects: &Gaussian<1>, levels: &[(u32, u8)], number: u32) -> Added {
+        let with = |other: u32| effects.covariance(other as usize, number as usize)[0];
+        let mut covariance = [0.0; LEVELS_MAX];
+        let levels = covariance.iter_mut().zip(numbers(levels));
+        levels.for_each(|(covariance, level)| *covariance = with(level));
+        Added { mean: effects.mean[number as usize][0], variance: with(number), covariance }
+    }
+}
+
 impl Common {
     fn new(effects: &Gaussian<1>, levels: &[(u32, u8)]) -> Common {
-        let numbers = || levels.iter().take(LEVELS_MAX).map(|(number, _)| *number);
-        let between = |a: u32, b: u32| effects.covariance(a as usize, b as usize)[0];
-        let times = |tenure: u32| {
-            let mut covariance = [0.0; LEVELS_MAX];
-            let with = covariance.iter_mut().zip(numbers());
-            with.for_each(|(with, level)| *with = between(level, tenure));
-            let mean = effects.mean[tenure as usize][0];
-            Times { mean, variance: between(tenure, tenure), covariance }
-        };
-        let pairs = numbers().flat_map(|a| numbers().map(move |b| (a, b)));
+        let pairs = numbers(levels).flat_map(|a| numbers(levels).map(move |b| (a, b)));
+        let between = |(a, b): (u32, u32)| effects.covariance(a as usize, b as usize)[0];
         Common {
-            levels: numbers().map(|number| effects.mean[number as usize][0]).sum(),
-            covariance: pairs.map(|(a, b)| between(a, b)).collect(),
-            times: (TENURE_FIRST..TENURE_END).map(times).collect(),
+            levels: numbers(levels).map(|number| effects.mean[number as usize][0]).sum(),
+            covariance: pairs.map(between).collect(),
         }
     }
 
-    /// By time in the job: mean and variance of the sum of the shared effects, all levels in full.
-    fn in_full(&self) -> Vec<(f64, f64)> {
-        let rows = self.covariance.chunks(self.covariance.len().isqrt().max(1));
-        let rows: Vec<f64> = rows.map(|row| row.iter().sum()).collect();
-        let of = |times: &Times| {
-            let pairs = rows.iter().zip(&times.covariance);
-            let variance = pairs.fold(times.variance, |sum, (row, time)| sum + (row + 2.0 * time));
-            (self.levels + times.mean, variance)
-        };
-        self.times.iter().map(of).collect()
+    /// Mean and variance of the sum of the shared effects, all levels in full.
+    fn in_full(&self, added: &Added) -> (f64, f64) {
+        (self.levels + added.mean, self.variance(added, &[1.0; LEVELS_MAX]))
     }
 
     /// Variance of the sum of the shared effects, each level counting by its factor: what a rep's own
     /// deals have shown of a level is no longer in doubt with the shared effect. (That they also show
     /// something of the other levels is left out; it is little.)
-    fn variance(&self, times: &Times, factors: &[f64; LEVELS_MAX]) -> f64 {
-        let mut sum = times.variance;
+    fn variance(&self, added: &Added, factors: &[f64; LEVELS_MAX]) -> f64 {
+        let mut sum = added.variance;
         let rows = self.covariance.chunks(self.covariance.len().isqrt().max(1));
-        for (own, (factor, time)) in rows.zip(factors.iter().zip(&times.covariance)) {
-            let with: f64 = own.iter().zip(factors).map(|(value, other)| value * other).sum();
-            sum += factor * (with + 2.0 * time);
+        for (own, (factor, with)) in rows.zip(factors.iter().zip(&added.covariance)) {
+            let levels: f64 = own.iter().zip(factors).map(|(value, other)| value * other).sum();
+            sum += factor * (levels + 2.0 * with);
         }
         sum
     }
