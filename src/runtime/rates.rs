@@ -76,7 +76,11 @@ fn html(domain: &str, rows: &[Standing]) -> String {
             "<tr><td>{}<td>{}<td class=n>{}<td class=n>{}<td class=n>{}<td class=n>{}<td \
              class=track><i style=\"left:{low:.1}%;width:{:.1}%\"></i><b style=\"left:{:.1}%\"></b>\
              <td class=n>{} to {}<td class=n>{:.2}<td>{}",
-            text(&it.level),
+            text(
+                &it.level
+                    .strip_suffix('=')
+                    .map_or(it.level.clone(), |name| format!("{name} not known"))
+            ),
             text(it.rep_id.as_str()),
             it.deals,
             it.won,

@@ -2,9 +2,8 @@
 //! dimension differ.
 
 use super::features::{ALL, FEATURES_MAX, Features, GROUP_ALL, GROUP_TENURE, GROUPS_MAX};
-use super::gaussian::Gaussian;
+use super::gaussian::{Gaussian, Spread};
 use super::refit::fixed_point;
-use super::rep::bounded;
 use crate::domain::time::{Span, Timestamp};
 
 /// What is believed before the first deal: one in five is won.
@@ -99,8 +98,21 @@ impl Effects {
     /// Takes in one observation; the same in life and at restore.
     pub(super) fn apply(&mut self, features: &Features, update: &SharedUpdate) {
         self.prepare(features, update.dimension, update.at);
-        update.belief.apply(&mut self.belief);
-        update.alike.apply(&mut self.alike);
+        let days = self.at.since(update.at).days();
+        let [belief, alike] =
+            [&update.belief, &update.alike].map(|term| self.prior(features, term));
+        update.belief.apply(&mut self.belief, belief, days);
+        update.alike.apply(&mut self.alike, alike, days);
+    }
+
+    /// Variance of a term's combination before any deal, and by how much it grows in a day.
+    fn prior(&self, features: &Features, term: &Term) -> (f64, f64) {
+        let of = |(number, factor): &(u32, f64)| {
+            let group = features.group(*number);
+            let variance = factor * factor * self.variances[group];
+            (variance, 2.0 * variance / SHARED_DAYS[usize::from(group != GROUP_ALL)])
+        };
+        term.design.iter().map(of).fold((0.0, 0.0), |(a, b), (c, d)| (a + c, b + d))
     }
 
     /// How much the levels of each dimension differ, as the belief has it; what is no dimension stays.
@@ -124,22 +136,24 @@ impl Effects {
     pub(super) fn reprior(&mut self, features: &Features, variances: &[f64; GROUPS_MAX]) {
         for number in 0..self.belief.len() {
             let group = features.group(number as u32);
-            let precision = 1.0 / variances[group] - 1.0 / self.variances[group];
-            if precision != 0.0 {
-                self.belief.reprior(number, 0.0, precision);
-                self.alike.reprior(number, 0.0, precision);
-            }
+            let (old, new) = (self.variances[group], variances[group]);
+            self.belief.reprior(number, 0.0, old, new);
+            self.alike.reprior(number, 0.0, old, new);
         }
         self.variances = *variances;
     }
 }
 
 impl Term {
-    fn apply(&self, belief: &mut Gaussian<1>) {
+    /// `prior` and `drift` are those of the combination; `days`: how long ago it was
+    /// observed, which matters where it is taken back: as much of it as is left.
+    fn apply(&self, belief: &mut Gaussian<1>, (prior, drift): (f64, f64), days: f64) {
         let column = belief.column(&factors(belief, &self.design));
         let with = |(feature, factor): &(u32, f64)| column[*feature as usize][0] * factor;
         let variance: f64 = self.design.iter().map(with).sum();
-        let precision = bounded(self.precision, variance);
+        let spread = Spread { variance, prior, drift };
+        let left = if self.precision > 0.0 { 1.0 } else { spread.left(days) };
+        let precision = spread.bounded(self.precision * left);
         let gain = precision / (1.0 + precision * variance);
         let shift = gain * (self.response - mean(belief, &self.design));
         belief.absorb(&column, [gain], [shift]);

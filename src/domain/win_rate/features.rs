@@ -140,6 +140,11 @@ fn bucket(days: &[i64], span: Option<Span>) -> usize {
     }
 }
 
+/// Whether an effect is that of a time in the job.
+pub(super) fn is_tenure(number: u32) -> bool {
+    (TENURE_FIRST..TENURE_FIRST + TENURE_BUCKETS as u32).contains(&number)
+}
+
 /// The number of the shared effect of a rep's time in the job.
 pub(super) fn tenure_feature(tenure: Option<Span>) -> u32 {
     TENURE_FIRST + bucket(&TENURE_DAYS, tenure) as u32
@@ -148,6 +153,14 @@ pub(super) fn tenure_feature(tenure: Option<Span>) -> u32 {
 /// The bucket of the time from opening to closing; a negative one is not known.
 pub(super) fn age_bucket(age: Option<Span>) -> usize {
     bucket(&AGE_DAYS, age.filter(|age| *age >= Span::ZERO))
+}
+
+/// Where the last bucket of the ages is taken to end, in days.
+pub(super) const AGE_END_DAYS: i64 = 360;
+
+/// The age at which a bucket ends, in days.
+pub(super) fn age_to_days(bucket: usize) -> i64 {
+    AGE_DAYS.get(bucket).copied().unwrap_or(AGE_END_DAYS)
 }
 
 /// The youngest age of a bucket, in days; 0 for the unknown one.

@@ -13,6 +13,37 @@ pub(super) struct Gaussian<const N: usize> {
     pub(super) cov: Vec<[f64; N]>,
 }
 
+/// How far a combination of effects is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spread {
+    pub(super) variance: f64,
+    /// Its variance before anything was observed.
+    pub(super) prior: f64,
+    /// By how much its variance grows in a day, of what was once known.
+    pub(super) drift: f64,
+}
+
+impl Spread {
+    /// How much of one observation among many is left after so many days, 0–1: the more is known, the
+    /// faster what was known becomes a matter of the past. With u = 1 / variance, forgetting is
+    /// du/dt = −drift (u² − u / prior), of which this is the derivative, at the u of now.
+    pub(super) fn left(&self, days: f64) -> f64 {
+        if days <= 0.0 || self.variance <= 0.0 || self.prior <= 0.0 {
+            return 1.0;
+        }
+        let rate = self.drift * (2.0 / self.variance - 1.0 / self.prior).max(1.0 / self.prior);
+        libm::exp(-rate * days)
+    }
+
+    /// A precision that may be negative, but never takes back more than is known.
+    pub(super) fn bounded(&self, precision: f64) -> f64 {
+        if self.variance <= 0.0 || self.prior <= 0.0 {
+            return precision.max(0.0);
+        }
+        precision.max(-(1.0 / self.variance - 1.0 / self.prior).max(0.0))
+    }
+}
+
 fn row(i: usize) -> usize {
     i * (i + 1) / 2
 }
@@ -51,6 +82,16 @@ impl<const N: usize> Gaussian<N> {
         self.cov.resize(self.cov.len() + self.mean.len(), [0.0; N]);
         self.cov.push([variance; N]);
         self.mean.push([mean; N]);
+    }
+
+    /// The belief over some of the effects, whatever the others are.
+    pub(super) fn only(&self, kept: &[usize]) -> Gaussian<N> {
+        let row = |at: usize| kept[..=at].iter().map(move |j| (kept[at], *j));
+        let pairs = (0..kept.len()).flat_map(row);
+        Gaussian {
+            mean: kept.iter().map(|i| self.mean[*i]).collect(),
+            cov: pairs.map(|(i, j)| self.covariance(i, j)).collect(),
+        }
     }
 
     pub(super) fn variance(&self, i: usize) -> [f64; N] {
@@ -127,11 +168,16 @@ impl<const N: usize> Gaussian<N> {
         }
     }
 
-    /// As if the prior of one effect, which is around `centre`, had been more precise by this.
-    pub(super) fn reprior(&mut self, i: usize, centre: f64, precision: f64) {
+    /// As if the prior of one effect, which is around `centre`, had been `new` in place of `old`. The effect
+    /// is never less known than its prior has it.
+    pub(super) fn reprior(&mut self, i: usize, centre: f64, old: f64, new: f64) {
+        let precision = 1.0 / new - 1.0 / old;
+        if precision == 0.0 {
+            return;
+        }
         let mut column = vec![[0.0; N]; self.len()];
         self.add_column(i, 1.0, &mut column);
-        let gain = column[i].map(|own| precision / (1.0 + precision * own).max(1e-3));
+        let gain = column[i].map(|own| (1.0 - 1.0 / (1.0 + precision * own).max(own / new)) / own);
         let mean = self.mean[i];
         let shift = std::array::from_fn(|version| -gain[version] * (mean[version] - centre));
         self.absorb(&column, gain, shift);
@@ -211,7 +257,7 @@ mod tests {
         };
         for (from, to) in [(2.0_f64, 0.1_f64), (0.1, 2.0)] {
             let (mut belief, other) = (seen(from), seen(to));
-            belief.reprior(0, 0.0, 1.0 / to - 1.0 / from);
+            belief.reprior(0, 0.0, from, to);
             let numbers = |belief: &Gaussian<1>| [belief.mean.clone(), belief.cov.clone()].concat();
             for (one, other) in numbers(&belief).iter().zip(numbers(&other)) {
                 assert!((one[0] - other[0]).abs() < 1e-12, "{one:?} {other:?}");

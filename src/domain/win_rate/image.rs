@@ -21,8 +21,8 @@ use crate::domain::time::Timestamp;
 
 /// What the first number of each part says: the kind of block, and the version of its layout.
 const EMPTY: f64 = 0.0;
-const SHARED: f64 = 106.0;
-const REP: f64 = 206.0;
+const SHARED: f64 = 107.0;
+const REP: f64 = 207.0;
 
 /// Texts and numbers, in an order that only this module knows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -104,7 +104,7 @@ pub(super) fn shared_base(features: &Features, effects: &Effects) -> Part {
 }
 
 fn rep_head(rep: &RepBlock) -> Part {
-    let mut numbers = vec![REP, rep.deals as f64];
+    let mut numbers = vec![REP, rep.deals as f64, rep.first_at.0 as f64];
     numbers.extend(rep.fit.strength);
     numbers.extend(rep.fit.power);
     numbers.extend([rep.fit.shift, rep.fit.reps]);
@@ -159,7 +159,7 @@ fn restore_rep(image: &Image, mut head: Reader) -> Option<RepBlock> {
     let centre = base.list(centres)?;
     let belief = base.gaussian(slots.len())?;
     let rep = Rep::known(slots, variances, centre, at, belief);
-    let deals = head.number()? as u64;
+    let deals = (head.number()? as u64, head.time()?);
     let fit = head.fit()?;
     let mut pending = Vec::new();
     for _ in 0..head.count(PENDING_MAX)? {

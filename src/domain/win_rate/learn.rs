@@ -4,13 +4,18 @@ use std::sync::Arc;
 
 use super::amount::unlearn_amount;
 use super::effects::{SharedUpdate, Term, moments};
-use super::features::{ALL, FEATURES_MAX, GROUP_ALL, GROUPS_MAX, age_bucket, tenure_feature};
+use super::features::{
+    AGE_END_DAYS, ALL, FEATURES_MAX, GROUP_ALL, GROUPS_MAX, age_bucket, tenure_feature,
+};
 use super::logistic;
 use super::rep::{Fit, PACE_COUNT, RepBlock, RepUpdate, View};
 use super::segment::Segment;
 use super::shared::{MODELS, SharedBlock};
 use super::{Block, Kind, Observation};
 use crate::domain::time::{Span, Timestamp};
+
+/// An older opening is taken for one of this age: it says nothing of how long others were open.
+const AGE_MAX: Span = Span::from_days(AGE_END_DAYS);
 
 /// A closed deal as it is to be learned from.
 #[derive(Clone, Copy, Debug)]
@@ -49,11 +54,14 @@ fn take_in(shared: &mut SharedBlock, rep: &mut RepBlock, deal: &Deal) -> Observa
     let at = deal.closed_at;
     let levels = register(shared, deal.segment);
     let age = age_bucket(deal.age);
-    let late = shared.late(age);
+    let opened_at = at - deal.age.unwrap_or(Span::ZERO).clamp(Span::ZERO, AGE_MAX);
+    rep.first_at = rep.first_at.min(opened_at).max(Timestamp(0));
+    let late = shared.late(age, at.since(rep.first_at).days());
     let common = [tenure_feature(deal.tenure)];
     let dimension = shared.features.len();
     Arc::make_mut(&mut shared.now).prepare(&shared.features, dimension, at);
     rep.follow(&shared.head.variances, &shared.now.belief.mean);
+    rep.make_room(&levels, &shared.now.belief.mean);
     Arc::make_mut(&mut rep.now).prepare(&levels, at);
     rep.recentre(&shared.now.belief.mean);
 
@@ -84,7 +92,6 @@ fn take_in(shared: &mut SharedBlock, rep: &mut RepBlock, deal: &Deal) -> Observa
     shared.head.deals += 1;
     shared.head.ages[usize::from(deal.won)][age] += 1.0;
     shared.head.last_at = shared.head.last_at.max(at);
-    let opened_at = at - deal.age.unwrap_or(Span::ZERO).max(Span::ZERO);
     shared.head.first_at = shared.head.first_at.min(opened_at).max(Timestamp(0));
     fit(shared, rep, &weights);
     shared.refit();

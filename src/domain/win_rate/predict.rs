@@ -60,6 +60,8 @@ pub struct Query<'a> {
     levels: Vec<(u32, u8)>,
     /// Variance of the levels that none has: what they share, and between reps.
     unseen: [f64; 2],
+    /// Variance of what all reps have in common that no closed deal can tell; it is in the interval only.
+    unsettled: f64,
     weights: [f64; MODELS],
     belief: Common,
     /// The same if reps are alike.
@@ -101,6 +103,7 @@ impl<'a> Query<'a> {
             shared,
             levels: vec![(ALL, GROUP_ALL as u8)],
             unseen: [0.0; 2],
+            unsettled: 0.0,
             weights: shared.map_or([1.0 / MODELS as f64; MODELS], SharedBlock::weights),
             belief: Common::default(),
             alike: Common::default(),
@@ -125,6 +128,7 @@ impl<'a> Query<'a> {
             }
         }
         if let Some(shared) = shared {
+            query.unsettled = shared.unsettled();
             query.belief = Common::new(&shared.now.belief, &query.levels);
             query.alike = Common::new(&shared.now.alike, &query.levels);
         }
@@ -133,6 +137,11 @@ impl<'a> Query<'a> {
 
     /// P(win) with a rep (`None`: nothing is known of the rep) of this time in the job.
     pub fn estimate(&self, rep: Option<&Block>, tenure: Option<Span>) -> Estimate {
+        self.estimate_at(rep, tenure_feature(tenure))
+    }
+
+    /// The same, with the number of the time in the job.
+    pub(super) fn estimate_at(&self, rep: Option<&Block>, tenure: u32) -> Estimate {
         let rep = rep.and_then(Block::rep);
         let Some(shared) = self.shared else {
             return self.ignorant();
@@ -162,8 +171,7 @@ impl<'a> Query<'a> {
         self.mix(&moments, rep.deals, moved, own)
     }
 
-    fn times(&self, shared: &SharedBlock, tenure: Option<Span>) -> &Times {
-        let number = tenure_feature(tenure);
+    fn times(&self, shared: &SharedBlock, number: u32) -> &Times {
         self.times[(number - TENURE_FIRST) as usize].get_or_init(|| {
             let belief = Added::new(&shared.now.belief, &self.levels, number);
             let alike = Added::new(&shared.now.alike, &self.levels, number);
@@ -185,10 +193,12 @@ impl<'a> Query<'a> {
             mean += weight * centre;
             second += weight * (variance + centre * centre);
         }
-        let deviation = (second - mean * mean).max(0.0).sqrt();
+        let variance = (second - mean * mean).max(0.0);
+        let deviation = variance.sqrt();
         let mean_chance = chance.clamp(EDGE, 1.0 - EDGE);
-        let low = sigmoid(mean - DEVIATIONS_90 * deviation).max(EDGE);
-        let high = sigmoid(mean + DEVIATIONS_90 * deviation).min(1.0 - EDGE);
+        let around = DEVIATIONS_90 * (variance + self.unsettled).sqrt();
+        let low = sigmoid(mean - around).max(EDGE);
+        let high = sigmoid(mean + around).min(1.0 - EDGE);
         Estimate {
             mean: mean_chance,
             low: low.min(mean_chance),
@@ -247,7 +257,7 @@ impl Common {
             let levels: f64 = own.iter().zip(factors).map(|(value, other)| value * other).sum();
             sum += factor * (levels + 2.0 * with);
         }
-        sum
+        sum.max(0.0)
     }
 }
 

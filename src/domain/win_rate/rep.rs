@@ -12,8 +12,8 @@
 use std::sync::Arc;
 
 use super::amount::Own;
-use super::features::GROUPS_MAX;
-use super::gaussian::Gaussian;
+use super::features::{ALL, GROUPS_MAX};
+use super::gaussian::{Gaussian, Spread};
 use super::image::{Part, rep_base};
 use super::refit::differ;
 use crate::domain::time::{Span, Timestamp};
@@ -22,8 +22,10 @@ use crate::domain::time::{Span, Timestamp};
 pub(super) const PACES: [f64; PACE_COUNT] = [3000.0, 400.0];
 pub(super) const PACE_COUNT: usize = 2;
 
-/// Effects of its own that a rep can have; further levels are as for the average rep.
+/// Effects of its own that a rep can have: those that tell most; other levels are as for the average rep.
 pub(super) const SLOTS_MAX: usize = 46;
+/// The precision of a few deals: so much a level without a slot is credited with.
+const A_FEW: f64 = 1.5;
 /// The numbers are written whole after so many updates.
 pub(super) const PENDING_MAX: usize = 64;
 /// Forgetting is applied in steps of at least this.
@@ -130,10 +132,10 @@ impl Rep {
 
     /// Brings the block to the time of an observation and gives its levels slots.
     pub(super) fn prepare(&mut self, features: &[(u32, u8)], at: Timestamp) {
-        for (feature, group) in features {
-            if self.slots.len() < SLOTS_MAX && self.slot(*feature).is_none() {
-                self.place((*feature, *group));
-                self.belief.push(0.0, self.variances[usize::from(*group)]);
+        for (feature, group) in self.without_slot(features) {
+            if self.slots.len() < SLOTS_MAX {
+                self.place((feature, group));
+                self.belief.push(0.0, self.variances[usize::from(group)]);
             }
         }
         let elapsed = at.since(self.at);
@@ -141,6 +143,52 @@ impl Rep {
             self.forget(elapsed);
             self.at = at;
         }
+    }
+
+    /// Levels that have no slot, those in which reps differ most first.
+    fn without_slot(&self, features: &[(u32, u8)]) -> Vec<(u32, u8)> {
+        let without = features.iter().filter(|(feature, _)| self.slot(*feature).is_none());
+        let mut without: Vec<(u32, u8)> = without.copied().collect();
+        let variance = |(_, group): &(u32, u8)| self.variances[usize::from(*group)];
+        without.sort_by(|a, b| variance(b).total_cmp(&variance(a)));
+        without
+    }
+
+    /// How much of the differences between reps a slot tells: what of its variance is gone.
+    fn told(&self, slot: usize) -> f64 {
+        let gone = self.belief.variance(slot).map(|left| self.slot_variance(slot) - left);
+        gone.into_iter().fold(0.0, f64::max)
+    }
+
+    /// The slots that tell less than others would after a few deals: those to give up where there are
+    /// not enough for all of these levels.
+    fn to_give_up(&self, features: &[(u32, u8)]) -> Vec<usize> {
+        let without = self.without_slot(features);
+        let free = SLOTS_MAX - self.slots.len();
+        if without.len() <= free {
+            return Vec::new();
+        }
+        let asked =
+            |slot: &usize| features.iter().any(|(feature, _)| *feature == self.slots[*slot].0);
+        let may_go = |slot: &usize| self.slots[*slot].0 != ALL && !asked(slot);
+        let mut others: Vec<(f64, usize)> =
+            (0..self.slots.len()).filter(may_go).map(|slot| (self.told(slot), slot)).collect();
+        others.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let would_tell = |(_, group): &(u32, u8)| {
+            let variance = self.variances[usize::from(*group)];
+            variance * (1.0 - 1.0 / (1.0 + A_FEW * variance))
+        };
+        let wanted = without.iter().skip(free).map(would_tell);
+        let pairs = wanted.zip(&others).take_while(|(wanted, (told, _))| wanted > told);
+        pairs.map(|(_, (_, slot))| *slot).collect()
+    }
+
+    /// Gives up slots: what was known of these effects is forgotten.
+    fn give_up(&mut self, gone: &[usize]) {
+        let kept: Vec<usize> = (0..self.slots.len()).filter(|slot| !gone.contains(slot)).collect();
+        let slots = kept.iter().map(|slot| self.slots[*slot]).collect();
+        let centre = kept.iter().map(|slot| self.centre_of(*slot)).collect();
+        *self = Rep::known(slots, self.variances, centre, self.at, self.belief.only(&kept));
     }
 
     /// Deviations shrink, and their covariances return to the prior (an Ornstein–Uhlenbeck step
@@ -239,12 +287,19 @@ impl Rep {
         self.prepare(&update.features, update.at);
         let lag = self.at.since(update.at).max(Span::ZERO).days();
         let Sums { offset, column, variance } = self.sums(&update.features);
+        let of = |slot: Option<usize>| slot.map_or(0.0, |slot| self.slot_variance(slot));
+        let prior: f64 = update.features.iter().map(|(feature, _)| of(self.slot(*feature))).sum();
         let without = update.features.iter().filter(|(feature, _)| self.slot(*feature).is_none());
         let noise: f64 = without.map(|(_, group)| self.variances[usize::from(*group)]).sum();
         let gain: Paces = std::array::from_fn(|pace| {
-            // An older observation counts for as much as is left of its time.
-            let fresh = update.precision * libm::exp(-2.0 * lag / PACES[pace]);
-            let precision = bounded(fresh / (1.0 + fresh * noise), variance[pace]);
+            let spread =
+                Spread { variance: variance[pace], prior, drift: 2.0 * prior / PACES[pace] };
+            // An older observation counts for as much as is left of its time; what is taken back, for as
+            // much as is left of it beside the others.
+            let is_new = update.precision > 0.0;
+            let left = if is_new { libm::exp(-2.0 * lag / PACES[pace]) } else { spread.left(lag) };
+            let fresh = update.precision * left;
+            let precision = spread.bounded(fresh / (1.0 + fresh * noise));
             precision / (1.0 + precision * variance[pace])
         });
         let shift = std::array::from_fn(|pace| gain[pace] * (update.response - offset[pace]));
@@ -255,8 +310,8 @@ impl Rep {
     pub(super) fn reprior(&mut self, variances: &[f64; GROUPS_MAX]) {
         for slot in 0..self.slots.len() {
             let group = usize::from(self.slots[slot].1);
-            let precision = 1.0 / variances[group] - 1.0 / self.variances[group];
-            self.belief.reprior(slot, self.centre_of(slot), precision);
+            let (old, new) = (self.variances[group], variances[group]);
+            self.belief.reprior(slot, self.centre_of(slot), old, new);
         }
         self.variances = *variances;
     }
@@ -299,11 +354,6 @@ fn plus(sum: &mut Paces, more: &Paces) {
     sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
 }
 
-/// A precision that may be negative, but never takes back more than there is.
-pub(super) fn bounded(precision: f64, variance: f64) -> f64 {
-    if variance > 0.0 { precision.max(-0.9 / variance) } else { precision }
-}
-
 /// A rep's block.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct RepBlock {
@@ -315,6 +365,8 @@ pub(super) struct RepBlock {
     pub(super) now: Arc<Rep>,
     /// Closed deals that stand behind it.
     pub(super) deals: u64,
+    /// The earliest opening of a deal.
+    pub(super) first_at: Timestamp,
     /// By group, what the rep adds to the re-fit of the variances.
     pub(super) fit: Fit,
     /// How the amounts that the rep wins compare.
@@ -343,7 +395,7 @@ impl RepBlock {
     pub(super) fn new(variances: [f64; GROUPS_MAX], at: Timestamp) -> RepBlock {
         let now = Rep::new(variances, at);
         let base = Arc::new(rep_base(&now));
-        RepBlock::restored(base, now, Vec::new(), 0, Fit::default())
+        RepBlock::restored(base, now, Vec::new(), (0, at), Fit::default())
     }
 
     /// The block as it was written: the updates re-applied in order.
@@ -351,11 +403,12 @@ impl RepBlock {
         base: Arc<Part>,
         mut now: Rep,
         pending: Vec<Arc<RepUpdate>>,
-        deals: u64,
+        (deals, first_at): (u64, Timestamp),
         fit: Fit,
     ) -> RepBlock {
         pending.iter().for_each(|update| now.apply(update));
-        RepBlock { base, pending, now: Arc::new(now), deals, fit, amount: Own::default() }
+        let now = Arc::new(now);
+        RepBlock { base, pending, now, deals, first_at, fit, amount: Own::default() }
     }
 
     /// Heap and own size.
@@ -390,6 +443,18 @@ impl RepBlock {
     pub(super) fn follow(&mut self, variances: &[f64; GROUPS_MAX], shared: &[[f64; 1]]) {
         if differ(&self.now.variances, variances) {
             Arc::make_mut(&mut self.now).reprior(variances);
+            self.rebase(shared);
+        }
+    }
+
+    /// Gives up slots for levels that promise to tell more; this writes the numbers whole.
+    pub(super) fn make_room(&mut self, features: &[(u32, u8)], shared: &[[f64; 1]]) {
+        let gone = self.now.to_give_up(features);
+        if !gone.is_empty() {
+            // Around the shared effects as they are now, the others do not depend on those that go.
+            let now = Arc::make_mut(&mut self.now);
+            now.recentre(shared);
+            now.give_up(&gone);
             self.rebase(shared);
         }
     }

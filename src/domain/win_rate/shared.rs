@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::amount::Amounts;
 use super::effects::{Effects, SharedUpdate};
-use super::features::{AGE_BUCKETS, Features, GROUP_ALL, GROUPS_MAX, age_from_days};
+use super::features::{AGE_BUCKETS, Features, GROUP_ALL, GROUPS_MAX, age_from_days, age_to_days};
 use super::gaussian::Gaussian;
 use super::image::{Part, shared_base};
 use super::refit::{differ, fixed_point};
@@ -29,6 +29,15 @@ const PSEUDO_AGES: f64 = 20.0;
 const OPEN_MIN: f64 = 0.2;
 /// No age at close says more than this.
 const LATE_MAX: f64 = 4.0;
+/// Ages at close that are known.
+const AGES: usize = AGE_BUCKETS - 1;
+/// An outcome is taken by its age if this share of its information is left so, by the window under that one.
+const LEFT_FULL: f64 = 0.7;
+const LEFT_MIN: f64 = 0.3;
+/// How far the base rate may be off before any deal had the time to be won, on the logit; and after how many
+/// times the usual age at close a third of that is left.
+const UNSETTLED: f64 = 1.5;
+const SETTLED_AGES: f64 = 4.0;
 /// What is left of the evidence that reps differ, after each deal: how far modest differences speak for
 /// themselves grows with the deals that are remembered.
 const FACTOR_KEEP: f64 = 0.9999;
@@ -150,25 +159,77 @@ impl SharedBlock {
         self.pending.clear();
     }
 
-    /// What the age at close says of an outcome: the logarithm of how much more often won deals close at
-    /// this age than lost ones. Won deals close late, so the losses are seen first; with this a deal
-    /// teaches the chance of a lead whose deal has yet to close.
-    pub(super) fn late(&self, age: usize) -> f64 {
-        let seen_days = self.head.last_at.since(self.head.first_at).days();
-        // Of the deals that close at an age, so many have had the time to.
+    /// What is to be taken off an outcome before it teaches, on the logit, for losses are seen before
+    /// wins. `age`: the bucket of the age at close; `window_days`: how long ago the rep's first deal was
+    /// opened, so that none can have closed at a greater age.
+    ///
+    /// By the age: how much more often won deals close at this age than lost ones. With this it does not
+    /// matter how many leads the rep had when. Where the age alone all but tells the outcome, an outcome
+    /// would teach nothing so; there, by the window: how much of the won and of the lost deals it can
+    /// have seen to an end. Between, some of each.
+    pub(super) fn late(&self, age: usize, window_days: f64) -> f64 {
+        if age >= AGES {
+            return 0.0;
+        }
+        let (lost, won, share) = self.closings();
+        let by_age = libm::log(won[age] / lost[age]).clamp(-LATE_MAX, LATE_MAX);
+        let part = |age: usize| {
+            let (from, to) = (age_from_days(age) as f64, age_to_days(age) as f64);
+            ((window_days - from) / (to - from)).clamp(0.0, 1.0)
+        };
+        let seen = |all: &[f64; AGES]| {
+            let seen: f64 = all.iter().enumerate().map(|(age, own)| own * part(age)).sum();
+            seen.max(libm::exp(-LATE_MAX))
+        };
+        let by_window = libm::log(seen(&won) / seen(&lost)).clamp(-LATE_MAX, LATE_MAX);
+        // What is left of an outcome's information when its age is known.
+        let left =
+            |age: usize| won[age] * lost[age] / (share * won[age] + (1.0 - share) * lost[age]);
+        let left: f64 = (0..AGES).map(left).sum();
+        let trust = ((left - LEFT_MIN) / (LEFT_FULL - LEFT_MIN)).clamp(0.0, 1.0);
+        trust * by_age + (1.0 - trust) * by_window
+    }
+
+    /// By age at close: the share of the lost and of the won deals; and the share of won ones. Ages that few
+    /// deals can have had the time for are scaled up.
+    fn closings(&self) -> ([f64; AGES], [f64; AGES], f64) {
+        let seen_days = self.seen_days();
         let open = |age: usize| {
             (1.0 - age_from_days(age) as f64 / seen_days.max(1.0)).clamp(OPEN_MIN, 1.0)
         };
-        let known = AGE_BUCKETS - 1;
-        if age >= known {
-            return 0.0;
+        let scaled = |ages: &[f64; AGE_BUCKETS]| -> [f64; AGES] {
+            std::array::from_fn(|age| ages[age] / open(age))
+        };
+        let [own_lost, own_won] = self.head.ages.each_ref().map(scaled);
+        let [lost, won]: [f64; 2] = [own_lost, own_won].map(|own| own.iter().sum());
+        let usual: [f64; AGES] = std::array::from_fn(|age| {
+            (own_lost[age] + own_won[age] + 0.5) / (lost + won + 0.5 * AGES as f64)
+        });
+        let shares = |own: [f64; AGES], all: f64| -> [f64; AGES] {
+            std::array::from_fn(|age| (own[age] + PSEUDO_AGES * usual[age]) / (all + PSEUDO_AGES))
+        };
+        (shares(own_lost, lost), shares(own_won, won), (won + 1.0) / (lost + won + 2.0))
+    }
+
+    /// From the first opening to the last close.
+    fn seen_days(&self) -> f64 {
+        self.head.last_at.since(self.head.first_at).days()
+    }
+
+    /// Variance of what all reps have in common that no closed deal can tell: while the record is short
+    /// for how long deals take, wins may be to come.
+    pub(super) fn unsettled(&self) -> f64 {
+        let known =
+            |ages: &[f64; AGE_BUCKETS]| -> [f64; AGES] { std::array::from_fn(|age| ages[age]) };
+        let counts = self.head.ages.each_ref().map(known);
+        let (mut deals, mut days) = (0.0, 0.0);
+        for (age, count) in counts.iter().flat_map(|ages| ages.iter().enumerate()) {
+            deals += count;
+            days += count * (age_from_days(age) + age_to_days(age)) as f64 / 2.0;
         }
-        let sum = |ages: &[f64; AGE_BUCKETS]| (0..known).map(|age| ages[age] / open(age)).sum();
-        let [lost, won]: [f64; 2] = self.head.ages.each_ref().map(sum);
-        let [own_lost, own_won] = self.head.ages.each_ref().map(|ages| ages[age] / open(age));
-        let usual = (own_lost + own_won + 0.5) / (lost + won + 0.5 * known as f64);
-        let share = |own: f64, all: f64| (own + PSEUDO_AGES * usual) / (all + PSEUDO_AGES);
-        libm::log(share(own_won, won) / share(own_lost, lost)).clamp(-LATE_MAX, LATE_MAX)
+        let usual = if deals > 0.0 { days / deals } else { return 0.0 };
+        let deviation = UNSETTLED * libm::exp(-self.seen_days().max(0.0) / (SETTLED_AGES * usual));
+        deviation * deviation
     }
 
     /// The share of each model in the mixture.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::features::{ALL, is_tenure, tenure_feature};
 use super::predict::{Estimate, Evidence, Query, evidence};
 use super::segment::Segment;
 use super::worth::{Prospect, Worth};
@@ -10,10 +11,8 @@ use super::{Block, Observation};
 use crate::domain::ids::RepId;
 use crate::domain::policy::Objective;
 
-/// What effects begin with that are of the deal and not of the lead.
-const TENURE: &str = "tenure=";
-/// The level that every deal has.
-const ALL: &str = "all";
+/// The leads that a level's figures are about: as many of its deals, evenly spaced in time.
+const LEADS: usize = 64;
 
 /// A rep in one part of the segment: `industry=software`, or `all`.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,11 +21,13 @@ pub struct Standing {
     pub level: String,
     pub deals: u64,
     pub won: u64,
-    /// P(win) of a lead of which only this is known, with its 90 % interval.
+    /// P(win) of this rep, as the router would say it now, with its 90 % interval: the mean over leads like
+    /// those whose deals have closed at this level, whoever had them; the same leads for every rep.
     pub estimate: Estimate,
-    /// The same of a rep of whom nothing is known: what the estimate is drawn towards.
+    /// The same of a rep of the same time in the job of whom no deal is known: what the estimate is
+    /// drawn towards.
     pub team: Estimate,
-    /// What a won deal of only this level is expected to bring, in usual amounts.
+    /// What a won deal of these leads is expected to bring, in usual amounts.
     pub worth: f64,
     /// Place among the reps at this level, by what the choice makes the most of; 1 = the first.
     pub place: usize,
@@ -34,8 +35,25 @@ pub struct Standing {
     pub evidence: Evidence,
 }
 
-/// A level and a rep, with the deals and those won.
-type Count<'r> = ((u32, &'r RepId), (u64, u64));
+/// What the deals of a rep at a level come to.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    deals: u64,
+    won: u64,
+}
+
+/// A level: what the deals of each rep come to, and the deals themselves.
+#[derive(Default)]
+struct Level<'a> {
+    counts: BTreeMap<&'a RepId, Count>,
+    deals: Vec<&'a Observation>,
+}
+
+/// A lead of a level, made ready to be asked about.
+struct Lead<'a> {
+    query: Query<'a>,
+    prospect: Prospect<'a>,
+}
 
 impl Standing {
     /// What the deals say, with nothing else known.
@@ -57,7 +75,7 @@ impl Standing {
 /// All reps at all levels at which they have a deal, by level and place. `deals`: who closed each, and
 /// what was learned from it; `own`: the rep's block; `objective`: what the choice goes by.
 pub fn standings<'a>(
-    shared: &Block,
+    shared: &'a Block,
     deals: impl Iterator<Item = (&'a RepId, &'a Observation)>,
     own: impl Fn(&RepId) -> Option<&'a Block>,
     objective: Objective,
@@ -65,65 +83,111 @@ pub fn standings<'a>(
     let Some(names) = shared.shared().map(|shared| shared.features.names()) else {
         return Vec::new();
     };
-    let mut counts: BTreeMap<(u32, &RepId), (u64, u64)> = BTreeMap::new();
-    for (rep, observation) in deals {
-        for number in &observation.features {
-            let name = names.get(*number as usize).map_or("", String::as_str);
-            if name.is_empty() || name.starts_with(TENURE) {
-                continue;
-            }
-            let (deals, won) = counts.entry((*number, rep)).or_default();
-            *deals += 1;
-            *won += u64::from(observation.won);
+    let mut levels: BTreeMap<u32, Level<'_>> = BTreeMap::new();
+    let mut latest: BTreeMap<&RepId, &Observation> = BTreeMap::new();
+    for (rep, deal) in deals {
+        for number in deal.features.iter().filter(|number| !is_tenure(**number)) {
+            let level = levels.entry(*number).or_default();
+            let count = level.counts.entry(rep).or_default();
+            count.deals += 1;
+            count.won += u64::from(deal.won);
+            level.deals.push(deal);
+        }
+        let known = latest.entry(rep).or_insert(deal);
+        if known.closed_at < deal.closed_at {
+            *known = deal;
         }
     }
-    let counts: Vec<Count<'_>> = counts.into_iter().collect();
-    let levels = counts.chunk_by(|a, b| a.0.0 == b.0.0);
-    let mut all: Vec<Standing> = levels
-        .flat_map(|level| {
-            let name = level.first().and_then(|((number, _), _)| names.get(*number as usize));
-            at_level(shared, name.map_or(ALL, String::as_str), level, &own, objective)
-        })
-        .collect();
-    let is_part = |standing: &Standing| standing.level != ALL;
-    all.sort_by(|a, b| (is_part(a), &a.level, a.place).cmp(&(is_part(b), &b.level, b.place)));
-    all
+    let tenure = |rep: &RepId| {
+        let mut numbers = latest.get(rep).into_iter().flat_map(|deal| &deal.features);
+        numbers.find(|number| is_tenure(**number)).copied().unwrap_or(tenure_feature(None))
+    };
+    let lead = |deal: &Observation| {
+        let levels = deal.features.iter().filter(|number| **number != ALL && !is_tenure(**number));
+        let levels = levels.filter_map(|number| names.get(*number as usize).cloned()).collect();
+        let segment = Segment { levels };
+        let query = Query::new(Some(shared), &segment);
+        Lead { query, prospect: Prospect::new(Some(shared), &segment) }
+    };
+    let mut all: Vec<(u32, Standing)> = Vec::new();
+    for (number, mut level) in levels {
+        let Some(name) = names.get(number as usize) else { continue };
+        let leads: Vec<Lead<'_>> = sample(&mut level.deals).map(lead).collect();
+        let looked = level.counts.keys().map(|rep| look(&leads, own(rep), tenure(rep))).collect();
+        let at_level = rank(shared, name, &level.counts, looked, objective);
+        all.extend(at_level.into_iter().map(|standing| (number, standing)));
+    }
+    let order = |(number, it): &(u32, Standing)| (*number != ALL, it.level.clone(), it.place);
+    all.sort_by_cached_key(order);
+    all.into_iter().map(|(_, standing)| standing).collect()
 }
 
-fn at_level<'a>(
+/// So many deals, evenly spaced in time.
+fn sample<'a>(deals: &mut [&'a Observation]) -> impl Iterator<Item = &'a Observation> {
+    deals.sort_by(|a, b| (a.closed_at, &a.features).cmp(&(b.closed_at, &b.features)));
+    let leads = deals.len().min(LEADS);
+    (0..leads).filter_map(move |at| deals.get(at * deals.len() / leads).copied())
+}
+
+/// A rep at a level.
+struct Looked {
+    estimate: Estimate,
+    team: Estimate,
+    worth: Worth,
+}
+
+/// Asks about a rep with each of the leads.
+fn look(leads: &[Lead<'_>], own: Option<&Block>, tenure: u32) -> Looked {
+    let estimates = |own| leads.iter().map(move |lead| lead.query.estimate_at(own, tenure));
+    let worths = || leads.iter().map(|lead| lead.prospect.worth(own));
+    let mean = |of: fn(&Worth) -> f64| {
+        worths().map(|worth| of(&worth)).sum::<f64>() / leads.len().max(1) as f64
+    };
+    Looked {
+        estimate: mean_of(estimates(own)),
+        team: mean_of(estimates(None)),
+        worth: Worth { expected: mean(|worth| worth.expected), moved: mean(|worth| worth.moved) },
+    }
+}
+
+/// The mean of each figure. What is not known of the rep is much the same for all leads of a level, so the
+/// intervals do not become narrower by it.
+fn mean_of(estimates: impl Iterator<Item = Estimate>) -> Estimate {
+    let all: Vec<Estimate> = estimates.collect();
+    let mean = |of: fn(&Estimate) -> f64| all.iter().map(of).sum::<f64>() / all.len().max(1) as f64;
+    Estimate {
+        mean: mean(|it| it.mean),
+        low: mean(|it| it.low),
+        high: mean(|it| it.high),
+        deals: all.first().map_or(0, |it| it.deals),
+        moved: mean(|it| it.moved),
+        deviation: mean(|it| it.deviation),
+        own_deviation: mean(|it| it.own_deviation),
+    }
+}
+
+fn rank(
     shared: &Block,
     level: &str,
-    counts: &[Count<'_>],
-    own: &impl Fn(&RepId) -> Option<&'a Block>,
+    counts: &BTreeMap<&RepId, Count>,
+    looked: Vec<Looked>,
     objective: Objective,
 ) -> Vec<Standing> {
-    let levels = if level == ALL { Vec::new() } else { vec![level.to_owned()] };
-    let segment = Segment { levels };
-    let query = Query::new(Some(shared), &segment);
-    let team = query.estimate(None, None);
-    let prospect = Prospect::new(Some(shared), &segment);
-    let looked: Vec<(Estimate, Worth)> = counts
-        .iter()
-        .map(|((_, rep), _)| (query.estimate(own(rep), None), prospect.worth(own(rep))))
-        .collect();
-    let estimates: Vec<Estimate> = looked.iter().map(|(estimate, _)| *estimate).collect();
+    let estimates: Vec<Estimate> = looked.iter().map(|one| one.estimate).collect();
     let evidence = evidence(Some(shared), &estimates);
     let by_amount = objective == Objective::ExpectedAmount;
-    let worths = looked.iter().map(|(_, worth)| worth);
+    let worths = looked.iter().map(|one| &one.worth);
     let evidence = if by_amount { evidence.or_by_amount(Some(shared), worths) } else { evidence };
-    let merit = |(estimate, worth): &(Estimate, Worth)| {
-        estimate.mean * if by_amount { worth.expected } else { 1.0 }
-    };
-    let place =
-        |one: &(Estimate, Worth)| 1 + looked.iter().filter(|it| merit(it) > merit(one)).count();
-    let standing = |(((_, rep), (deals, won)), one): (&Count<'_>, &(Estimate, Worth))| Standing {
+    let merit = |one: &Looked| one.estimate.mean * if by_amount { one.worth.expected } else { 1.0 };
+    let place = |one: &Looked| 1 + looked.iter().filter(|it| merit(it) > merit(one)).count();
+    let standing = |((rep, count), one): ((&&RepId, &Count), &Looked)| Standing {
         rep_id: (*rep).clone(),
         level: level.to_owned(),
-        deals: *deals,
-        won: *won,
-        estimate: one.0,
-        team,
-        worth: one.1.expected,
+        deals: count.deals,
+        won: count.won,
+        estimate: one.estimate,
+        team: one.team,
+        worth: one.worth.expected,
         place: place(one),
         evidence,
     };

@@ -237,6 +237,62 @@ fn a_deal_is_taken_back() {
 }
 
 #[test]
+fn many_deals_are_taken_back() {
+    // A year of three reps; of the last, of any, and of the first of them it turns out that they stand no more.
+    let day = |deal: usize| Timestamp(1_700_000_000_000 + deal as i64 * DAY / 4);
+    let segment = Segment { levels: vec!["source=web".to_owned()] };
+    let deal = |number: usize, won| Deal {
+        segment: &segment,
+        won,
+        closed_at: day(number),
+        age: None,
+        tenure: None,
+    };
+    let wins = |number: usize| Draws(number as u64).unit() < 0.3;
+    type Gone = (&'static str, fn(usize) -> bool);
+    let cases: [Gone; 5] = [
+        ("last tenth", |number| number >= 1_350),
+        ("last third", |number| number >= 1_000),
+        ("every tenth", |number| number.is_multiple_of(10)),
+        ("every other", |number| number.is_multiple_of(2)),
+        ("first half", |number| number < 750),
+    ];
+    for (name, gone) in cases {
+        let fresh = || (Block::default(), vec![Block::default(); 3]);
+        let (mut shared, mut reps) = fresh();
+        let (mut without, mut others) = fresh();
+        let mut taken_back = Vec::new();
+        for number in 0..1_500 {
+            let rep = number % 3;
+            let observation = learn(&mut shared, &mut reps[rep], &deal(number, wins(number)));
+            if gone(number) {
+                taken_back.push((rep, observation));
+            } else {
+                learn(&mut without, &mut others[rep], &deal(number, wins(number)));
+            }
+        }
+        for (rep, observation) in &taken_back {
+            unlearn(&mut shared, &mut reps[*rep], observation);
+            assert!(shared.is_sound() && reps[*rep].is_sound(), "{name}");
+            check(&predict(Some(&shared), Some(&reps[*rep]), &segment, None));
+        }
+        for (rep, other) in reps.iter().zip(&others) {
+            let found = predict(Some(&shared), Some(rep), &segment, None);
+            let never = predict(Some(&without), Some(other), &segment, None);
+            let apart = (found.mean - never.mean).abs();
+            assert!(apart < (never.high - never.low) / 2.0, "{name}: {found:?} {never:?}");
+        }
+        // And it goes on learning.
+        for number in 1_500..1_900 {
+            learn(&mut shared, &mut reps[number % 3], &deal(number, wins(number)));
+        }
+        assert!(shared.is_sound() && reps.iter().all(Block::is_sound));
+        let found = predict(Some(&shared), Some(&reps[0]), &segment, None);
+        assert!(found.low < 0.3 && 0.3 < found.high && found.high - found.low < 0.2, "{found:?}");
+    }
+}
+
+#[test]
 fn absurd_deals_leave_sane_estimates() {
     let mut draws = Draws(23);
     let (mut shared, mut reps) = (Block::default(), vec![Block::default(); 3]);
@@ -303,4 +359,66 @@ fn numbers_out_of_bounds_are_seen() {
         shared.head.factor = f64::NAN;
     }
     assert!(!broken.is_sound());
+}
+
+#[test]
+fn outcomes_teach_where_the_age_tells_them() {
+    // No loss is older than a month, no win younger than two: the better rep is found all the same.
+    let mut draws = Draws(37);
+    let (mut shared, mut reps) = (Block::default(), vec![Block::default(); 2]);
+    let segment = Segment { levels: Vec::new() };
+    let mut closing = Vec::new();
+    for number in 0..3_000_i64 {
+        let rep = (number % 2) as usize;
+        let won = draws.unit() < [0.15, 0.45][rep];
+        let age = if won { 60 + draws.below(90) } else { 5 + draws.below(25) } as i64;
+        closing.push((number * DAY / 4 + age * DAY, rep, won, age));
+    }
+    closing.sort_unstable();
+    for (at, rep, won, age) in closing.into_iter().filter(|(at, ..)| *at < 750 * DAY) {
+        let deal = Deal {
+            segment: &segment,
+            won,
+            closed_at: Timestamp(1_700_000_000_000 + at),
+            age: Some(Span(age * DAY)),
+            tenure: None,
+        };
+        learn(&mut shared, &mut reps[rep], &deal);
+    }
+    for (rep, truth) in reps.iter().zip([0.15, 0.45]) {
+        let found = predict(Some(&shared), Some(rep), &segment, None);
+        assert!(found.low < truth && truth < found.high, "{truth}: {found:?}");
+        assert!(found.high - found.low < 0.2, "{found:?}");
+    }
+}
+
+#[test]
+fn a_new_level_that_matters_gets_a_place_among_many_that_do_not() {
+    let mut draws = Draws(41);
+    let (mut shared, mut reps) = (Block::default(), vec![Block::default(); 2]);
+    let mut close = |number: i64, level: String, rep: usize, chance: f64| {
+        let segment = Segment { levels: vec![level] };
+        let deal = Deal {
+            segment: &segment,
+            won: draws.unit() < chance,
+            closed_at: Timestamp(1_700_000_000_000 + number * DAY / 20),
+            age: None,
+            tenure: None,
+        };
+        learn(&mut shared, &mut reps[rep], &deal);
+    };
+    for number in 0..600 {
+        close(number, format!("state={}", number / 2 % 48), number as usize % 2, 0.3);
+    }
+    for number in 600..1_800 {
+        let rep = number as usize % 2;
+        close(number, "source=late".to_owned(), rep, [0.85, 0.15][rep]);
+    }
+    let segment = Segment { levels: vec!["source=late".to_owned()] };
+    for (rep, truth) in reps.iter().zip([0.85, 0.15]) {
+        let found = predict(Some(&shared), Some(rep), &segment, None);
+        assert!(found.low - 0.03 < truth && truth < found.high + 0.03, "{truth}: {found:?}");
+        assert!(found.high - found.low < 0.2, "{found:?}");
+        assert!(Block::restore(&rep.image()).as_ref() == Some(rep));
+    }
 }
