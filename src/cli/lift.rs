@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::backtest::command::{Output, Progress, open, print};
+use super::backtest::command::{Output, Progress, no_decisions, open, print};
 use super::backtest::drive::{JsonLines, Source};
 use super::backtest::text;
 use super::commands::read_policy;
@@ -85,6 +85,10 @@ fn compare(args: &Args, mut source: impl Source) -> Result<(), Exit> {
     }
     Progress::clear();
     let report = lift.finish(source.read(), args.detect);
+    if report.read.decisions == 0 {
+        let remedy = "give the events and the lead-assigned lines that pipe or the topic gave";
+        return Err(no_decisions(&report.read, remedy));
+    }
     print(&match args.output {
         Output::Text => text::lift(&report),
         Output::Json => {

@@ -317,12 +317,15 @@ impl Chooser<'_, '_> {
             .and_then(|at| field.get(at).copied());
         let chosen = explored.or(best);
         let floor_each = policy.floor / field.len().max(1) as f64;
-        let chance = |at: usize| {
-            if Some(at) == best { floor_each + (1.0 - policy.floor) } else { floor_each }
+        let chance = |at: usize| match (field.binary_search(&at).is_ok(), Some(at) == best) {
+            (true, true) => floor_each + (1.0 - policy.floor),
+            (true, false) => floor_each,
+            // Passed over by the guard rails.
+            (false, _) => 0.0,
         };
         let named = pick.iter().map(|one| one.rep_id.clone()).zip(scores.iter().copied());
         self.scores = named.collect();
-        let of = |at: &usize| Some((pick.get(*at)?.rep_id.clone(), chance(*at)));
+        let chances = pick.iter().enumerate().map(|(at, one)| (one.rep_id.clone(), chance(at)));
         Choice {
             rep_id: chosen.and_then(|at| pick.get(at)).map(|one| one.rep_id.clone()),
             method: Method::WinRate,
@@ -330,7 +333,7 @@ impl Chooser<'_, '_> {
             arm: None,
             propensity: chosen.map(chance),
             candidates: Vec::new(),
-            propensities: field.iter().filter_map(of).collect(),
+            propensities: chances.collect(),
         }
     }
 }

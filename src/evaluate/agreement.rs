@@ -28,9 +28,11 @@ pub struct Agreement {
     pub differences: Vec<String>,
     #[serde(skip)]
     waiting: HashMap<u64, Waiting>,
-    /// Recorded with the policy of a file.
+    /// Recorded with the policy of a file; and whether one was given for the replay.
     #[serde(skip)]
     pub by_file: bool,
+    #[serde(skip)]
+    pub has_file: bool,
 }
 
 #[derive(Debug)]
@@ -52,6 +54,11 @@ struct What {
 }
 
 impl Agreement {
+    /// `has_file`: the policy file that the recording was made with was given.
+    pub fn new(has_file: bool) -> Agreement {
+        Agreement { has_file, ..Agreement::default() }
+    }
+
     pub fn recorded(&mut self, fact: &LeadAssigned) {
         self.recorded += 1;
         self.by_file |= fact.policy_version == "file";

@@ -75,12 +75,8 @@ pub struct Live {
 impl Live {
     /// `policy`: the file that the recording was made with, if it was.
     pub fn new(policy: Option<PolicyFile>) -> Live {
-        Live {
-            filter: Filter::new(policy),
-            agreement: Agreement::default(),
-            steps: Steps::default(),
-            refused: 0,
-        }
+        let agreement = Agreement::new(policy.is_some());
+        Live { filter: Filter::new(policy), agreement, steps: Steps::default(), refused: 0 }
     }
 
     /// Takes what a line says, and gives on what the other policy is to hear of it.
@@ -197,6 +193,11 @@ impl Tried {
             deals: 0,
             refused: 0,
         }
+    }
+
+    /// The share of the policy's control arm; 0 where nothing is chosen by win rate.
+    pub fn control_share(&self) -> f64 {
+        self.control_share
     }
 
     pub fn take(&mut self, heard: Heard) {

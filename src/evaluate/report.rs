@@ -14,6 +14,7 @@ use super::ledger::{Ledger, Place, Row, Side};
 use super::replay::{Live, Steps, Tried};
 use super::stats::{Interval, wilson};
 use super::warnings::{self, Warning};
+use crate::domain::policy::Objective;
 use crate::domain::published::Arm;
 use crate::domain::win_rate::{Estimate, Standing};
 
@@ -30,22 +31,61 @@ pub struct Report {
     pub agreement: Option<Agreement>,
     /// Which leads the estimates rest on.
     pub basis: Basis,
-    /// Wins per lead, as shares; None = nothing to go by.
+    /// Of the leads whose deals close, the share that is won; None = nothing to go by.
     pub wins: Option<Estimates>,
-    /// Won amount per lead, in whole units of the currency.
+    /// Won amount of a lead whose deal closes, in whole units of the currency.
     pub amount: Option<Estimates>,
     pub currency: String,
+    /// What the new policy makes the most of, and so is judged by: `win_probability` or `expected_amount`.
+    pub objective: &'static str,
+    pub verdict: Verdict,
+    /// The new policy's control arm. It is off in the replay, so what moves and the load are without it; the
+    /// estimates are with it.
+    pub control_share: f64,
     /// The recorded control arm, plain rotation: the standard that all else is measured by.
     pub control: Option<Interval>,
     pub moved: Moved,
     pub load: Vec<Load>,
     pub sla: Sla,
     pub calibration: Calibration,
-    /// Wins per lead by the first dimension of the segment.
+    /// Wins per closed lead by the first dimension of the segment.
     pub segments: Vec<SegmentRate>,
     /// Who wins what, as the model knew it at the end.
     pub reps: Vec<RepRate>,
     pub warnings: Vec<Warning>,
+}
+
+/// What the lift allows one to say of the new policy, by what it makes the most of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Nothing to go by.
+    #[default]
+    None,
+    More,
+    Less,
+    /// The interval contains zero.
+    Open,
+    /// The two estimates exclude each other, or are no shares: the chances do not fit what happened.
+    Contradictory,
+}
+
+impl Verdict {
+    fn of(judged: Option<&Estimates>, wins: Option<&Estimates>) -> Verdict {
+        let Some(judged) = judged else { return Verdict::None };
+        let (lift, other) = (&judged.lift, &judged.lift_self_normalised);
+        let share = |it: &Interval| (0.0..=1.0).contains(&it.estimate);
+        let shares = wins.is_none_or(|it| share(&it.doubly_robust) && share(&it.self_normalised));
+        if !shares || lift.low > other.high || other.low > lift.high {
+            Verdict::Contradictory
+        } else if lift.low > 0.0 {
+            Verdict::More
+        } else if lift.high < 0.0 {
+            Verdict::Less
+        } else {
+            Verdict::Open
+        }
+    }
 }
 
 /// A rep in one part of the segment.
@@ -64,7 +104,7 @@ pub struct RepRate {
     pub router: &'static str,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Read {
     pub lines: u64,
     pub leads: usize,
@@ -74,8 +114,18 @@ pub struct Read {
     pub unusable: u64,
     /// Why the first of them could not be.
     pub faults: Vec<String>,
+    /// What was understood only in part, and how.
+    pub notes: Vec<String>,
+    /// Outcomes that are stated and could not be used.
+    pub outcomes_left_out: Outcomes,
     pub from: Option<String>,
     pub to: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Outcomes {
+    pub won: u64,
+    pub lost: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -202,6 +252,9 @@ pub fn report(live: Option<Live>, tried: &mut Tried, mut read: Read) -> Report {
         tried: tried.steps,
     };
     let agreement = live.map(|live| live.agreement);
+    let by_amount = tried.policy.choice.objective == Objective::ExpectedAmount;
+    let judged = if by_amount { amount.as_ref() } else { wins.as_ref() };
+    let verdict = Verdict::of(judged, wins.as_ref());
     let mut report = Report {
         read,
         agreement: agreement.filter(|agreement| agreement.recorded > 0),
@@ -209,6 +262,9 @@ pub fn report(live: Option<Live>, tried: &mut Tried, mut read: Read) -> Report {
         wins,
         amount,
         currency,
+        objective: if by_amount { "expected_amount" } else { "win_probability" },
+        verdict,
+        control_share: tried.control_share(),
         control: control(&trials, &cohort),
         moved: moved(ledger),
         load: load(ledger),

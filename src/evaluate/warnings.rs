@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::cohort::Cohort;
 use super::replay::Tried;
-use super::report::Report;
+use super::report::{Report, Verdict};
 
 /// Fewer effective leads than this carry no estimate.
 const EFFECTIVE_MIN: f64 = 50.0;
@@ -32,12 +32,15 @@ pub fn of(report: &Report, cohort: &Cohort, tried: &Tried) -> Vec<Warning> {
              same, {} are missing, {} are new.",
             agreement.same_choice, agreement.recorded, agreement.missing, agreement.added
         );
-        if agreement.by_file {
+        if agreement.by_file && !agreement.has_file {
             text.push_str(
                 " The recording was made with a policy file: give it as --recorded-policy.",
             );
         } else {
-            text.push_str(" The recording is not whole, or not in the order in which it was read.");
+            text.push_str(
+                " The recording is not whole (lines are missing), or not in the order in which it was \
+                 read, or made with another policy than the one given.",
+            );
         }
         warn("not_reproduced", text);
     }
@@ -51,6 +54,15 @@ pub fn of(report: &Report, cohort: &Cohort, tried: &Tried) -> Vec<Warning> {
                 .to_owned(),
         );
     }
+    let left_out = report.read.outcomes_left_out;
+    if left_out.won + left_out.lost > 0 {
+        let text = format!(
+            "{} won and {} lost deals could not be used (see what could not be read): all rates are of \
+             the others.",
+            left_out.won, left_out.lost
+        );
+        warn("outcomes_left_out", text);
+    }
     let Some(wins) = &report.wins else {
         warn(
             "nothing_to_go_by",
@@ -60,6 +72,15 @@ pub fn of(report: &Report, cohort: &Cohort, tried: &Tried) -> Vec<Warning> {
         );
         return warnings;
     };
+    if report.verdict == Verdict::Contradictory {
+        warn(
+            "contradictory",
+            "The two estimates exclude each other, or are no shares: what happened does not fit the \
+             chances that are recorded (a rotation that is no draw, deals closed by others than had the \
+             leads, stages that are read wrong). Neither is to be believed."
+                .to_owned(),
+        );
+    }
     if wins.effective < EFFECTIVE_MIN {
         let text = format!(
             "The new policy seldom decides as the recorded one did: {} closed leads say as much as {:.0} \

@@ -156,10 +156,24 @@ fn is_outbid(assigned: &LeadAssigned) -> bool {
     able.any(|one| one.win_probability.as_ref().is_some_and(|p| p.mean > own))
 }
 
+/// How many who could take it, and whom the choice would have put first, the guard rails passed over.
+fn passed_over(assigned: &LeadAssigned) -> usize {
+    let own = assigned.candidates.iter().find(|one| Some(&one.rep_id) == assigned.rep_id.as_ref());
+    let Some(score) = own.and_then(|own| own.score) else { return 0 };
+    let passed = |one: &&Candidate| {
+        one.propensity == Some(0.0) && one.score.is_some_and(|other| other > score)
+    };
+    assigned.candidates.iter().filter(passed).count()
+}
+
 fn why(assigned: &LeadAssigned) -> String {
     let able = assigned.candidates.iter().filter(|one| one.eligible).count();
     let total = assigned.candidates_total;
     match assigned.reason {
+        Reason::WinRate if passed_over(assigned) > 0 => {
+            let passed = passed_over(assigned);
+            format!("to keep shares fair: {passed} of {able} with better odds had to wait")
+        }
         Reason::WinRate if is_outbid(assigned) => format!("first of {able} by odds and load"),
         Reason::WinRate => format!("the most likely of {able} to win it"),
         Reason::Explored => format!("drawn from {able}, so that the odds stay known"),

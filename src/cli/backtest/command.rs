@@ -10,7 +10,8 @@ use super::drive::{JsonLines, Plan, run};
 use super::{page, text};
 use crate::cli::commands::read_policy;
 use crate::evaluate::replay::Tried;
-use crate::evaluate::report::Report;
+use crate::evaluate::report::{self, Report};
+use crate::runtime::clock;
 use crate::runtime::run::Exit;
 
 const EXAMPLES: &str = "\
@@ -95,12 +96,24 @@ fn backtest(args: &Args) -> Result<(), Exit> {
     let report = replay(args, plan)?;
     Progress::clear();
     if !is_history && report.agreement.is_none() {
-        let why = "no decisions are recorded: add the lead-assigned lines that pipe or the topic gave, \
-                   or say --history to have the chances estimated";
-        eprintln!("lead-router: {why}");
-        return Err(Exit::Config);
+        return Err(no_decisions(
+            &report.read,
+            "add the lead-assigned lines that pipe or the topic gave, or say --history to have the \
+             chances estimated",
+        ));
     }
     write(args, &report)
+}
+
+/// A recording without decisions is none, or is no recording at all.
+pub(in crate::cli) fn no_decisions(read: &report::Read, remedy: &str) -> Exit {
+    let (lines, unusable) = (read.lines, read.unusable);
+    eprintln!("lead-router: no decisions are recorded in {lines} lines: {remedy}");
+    if unusable > 0 {
+        eprintln!("{unusable} of the lines could not be used:");
+        read.faults.iter().for_each(|fault| eprintln!("  {fault}"));
+    }
+    Exit::Config
 }
 
 fn replay(args: &Args, plan: Plan) -> Result<Report, Exit> {
@@ -184,7 +197,7 @@ fn export(csv: &Path, mapping: &Path) -> Result<Export, Exit> {
         Exit::Config
     };
     let columns = Mapping::parse(&read(mapping)?).map_err(|found| faults(mapping, found))?;
-    Export::read(read(csv)?.as_bytes(), &columns).map_err(|found| faults(csv, found))
+    Export::read(read(csv)?.as_bytes(), &columns, clock::now()).map_err(|found| faults(csv, found))
 }
 
 type Input = Box<dyn BufRead + Send>;

@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
-use super::text::{money, percent, points, rate, verdict};
-use crate::evaluate::report::Report;
+use super::text::{grouped, money, percent, points, rate, recorded_name, signed, verdict};
+use crate::evaluate::report::{Report, Verdict};
 use crate::evaluate::stats::Interval;
 
 const PAGE: &str = include_str!("page.html");
@@ -61,6 +61,12 @@ impl Axis {
         Axis { low: low - margin, high: high + margin }
     }
 
+    /// The same of rates, which are from 0 to 1.
+    fn of_rates(intervals: &[&Interval]) -> Axis {
+        let Axis { low, high } = Axis::over(intervals, false);
+        Axis { low: low.max(0.0), high: high.min(1.0).max(low.max(0.0) + 1e-6) }
+    }
+
     fn at(&self, value: f64) -> f64 {
         ((value - self.low) / (self.high - self.low) * 100.0).clamp(0.0, 100.0)
     }
@@ -79,12 +85,12 @@ impl Axis {
         format!("<i class=\"mark {class}\" style=\"left:{:.2}%\"></i>", self.at(value))
     }
 
-    /// The ends and the middle in words.
-    fn scale(&self, say: impl Fn(f64) -> String) -> String {
+    /// The ends and the middle in words, under what they measure.
+    fn scale(&self, unit: &str, say: impl Fn(f64) -> String) -> String {
         let middle = (self.low + self.high) / 2.0;
         let words = [self.low, middle, self.high].map(|at| format!("<span>{}</span>", say(at)));
         format!(
-            "<div class=row><b></b><div class=scale>{}</div><span></span></div>",
+            "<div class=row><b class=unit>{unit}</b><div class=scale>{}</div><span></span></div>",
             words.concat()
         )
     }
@@ -92,7 +98,8 @@ impl Axis {
 
 fn row(label: &str, track: &str, value: &str) -> String {
     format!(
-        "<div class=row><b>{}</b><div class=track>{track}</div><span>{value}</span></div>",
+        // What a bar shows, the row says in words.
+        "<div class=row><b>{}</b><div class=track aria-hidden=true>{track}</div><span>{value}</span></div>",
         text(label)
     )
 }
@@ -102,21 +109,24 @@ fn head(report: &Report) -> String {
     let day = |at: &Option<String>| at.as_deref().and_then(|at| at.get(..10)).map(str::to_owned);
     let mut out = String::new();
     if let Some(wins) = &report.wins {
-        let class = if wins.lift.low > 0.0 {
-            "good"
-        } else if wins.lift.high < 0.0 {
-            "bad"
-        } else {
-            "open"
+        let class = match report.verdict {
+            Verdict::More => "good",
+            Verdict::Less | Verdict::Contradictory => "bad",
+            Verdict::Open | Verdict::None => "open",
+        };
+        let amount = report.amount.as_ref().filter(|_| report.objective == "expected_amount");
+        let (lift, new, was) = match amount {
+            Some(it) => {
+                let lift = format!("{} {} a closed lead", money(&it.lift), text(&report.currency));
+                (lift, money(&it.doubly_robust), money(&it.recorded))
+            }
+            None => (points(&wins.lift), rate(&wins.doubly_robust), rate(&wins.recorded)),
         };
         let _ = write!(
             out,
-            "<div class=\"hero {class}\"><div class=big>Lift {}</div><p>{} The new policy would have won \
-             {}, the recorded one won {}.</p></div>",
-            points(&wins.lift),
-            verdict(&wins.lift),
-            rate(&wins.doubly_robust),
-            rate(&wins.recorded)
+            "<div class=\"hero {class}\"><div class=big>Lift {lift}</div><p>{} Of the leads whose deals \
+             close, the new policy would have won {new}; it was {was}.</p></div>",
+            verdict(report)
         );
     }
     let agreement = match &report.agreement {
@@ -148,24 +158,24 @@ fn warnings(report: &Report) -> String {
 
 fn wins(report: &Report) -> String {
     let Some(wins) = &report.wins else { return String::new() };
-    let mut rows = vec![("recorded policy", wins.recorded, "was")];
+    let mut rows = vec![(recorded_name(report), wins.recorded, "was")];
     rows.extend(report.control.map(|it| ("its control arm", it, "was")));
     rows.push(("new, doubly robust", wins.doubly_robust, "new"));
     rows.push(("new, self-normalised IPS", wins.self_normalised, "new"));
-    let axis = Axis::over(&rows.iter().map(|row| &row.1).collect::<Vec<_>>(), false);
+    let axis = Axis::of_rates(&rows.iter().map(|row| &row.1).collect::<Vec<_>>());
     let mut out: String =
         rows.iter().map(|(name, it, class)| row(name, &axis.bar(it, class), &rate(it))).collect();
-    out += &axis.scale(percent);
+    out += &axis.scale("won of closed leads", percent);
     out += "<h3>Lift: new less recorded, in points</h3>";
     let lifts = [("doubly robust", wins.lift), ("self-normalised IPS", wins.lift_self_normalised)];
     let axis = Axis::over(&[&wins.lift, &wins.lift_self_normalised], true);
     for (name, it) in &lifts {
         out += &row(name, &(axis.mark(0.0, "zero") + &axis.bar(it, "new")), &points(it));
     }
-    out += &axis.scale(|at| format!("{:+.1}", at * 100.0));
+    out += &axis.scale("points", signed);
     let note = format!(
-        "With 95 % intervals. {} closed leads say as much as {:.0} of equal weight (effective sample \
-         size).",
+        "Won of the leads whose deals close, with 95 % intervals. {} closed leads say as much as {:.0} of \
+         equal weight (effective sample size).",
         wins.closed, wins.effective
     );
     section("Win rate", &note, &out)
@@ -174,16 +184,18 @@ fn wins(report: &Report) -> String {
 fn amount(report: &Report) -> String {
     let Some(amount) = &report.amount else { return String::new() };
     let rows = [
-        ("recorded policy", amount.recorded, "was"),
+        (recorded_name(report), amount.recorded, "was"),
         ("new, doubly robust", amount.doubly_robust, "new"),
         ("new, self-normalised IPS", amount.self_normalised, "new"),
     ];
     let axis = Axis::over(&rows.iter().map(|row| &row.1).collect::<Vec<_>>(), false);
     let mut out: String =
         rows.iter().map(|(name, it, class)| row(name, &axis.bar(it, class), &money(it))).collect();
-    out += &axis.scale(|at| format!("{at:.0}"));
+    let unit = if report.currency.is_empty() { "currency not stated" } else { &report.currency };
+    out += &axis.scale(&text(unit), grouped);
     out += &format!("<p>Lift: {} a lead.</p>", money(&amount.lift));
-    section(&format!("Won amount a lead {}", text(&report.currency)), "", &out)
+    let note = format!("Of a lead whose deal closes, in whole units ({}).", text(unit));
+    section("Won amount", &note, &out)
 }
 
 fn load(report: &Report) -> String {
@@ -203,9 +215,27 @@ fn load(report: &Report) -> String {
     if report.load.len() > ROWS {
         out += &format!("<p>… and {} more reps.</p>", report.load.len() - ROWS);
     }
-    let note = "First assignments by rep. <i class=\"key was\"></i> recorded <i class=\"key new\"></i> \
-                new policy";
-    section("Load by rep", note, &out)
+    if !out.is_empty() {
+        out += &Axis { low: 0.0, high: most }.scale("leads", grouped);
+    }
+    let note = format!(
+        "First assignments by rep. <i class=\"key was\"></i> recorded (first number) <i class=\"key \
+         new\"></i> new policy (second){}",
+        without_control(report)
+    );
+    section("Load by rep", &note, &out)
+}
+
+/// What moves and the load leave out.
+fn without_control(report: &Report) -> String {
+    if report.control_share > 0.0 {
+        let held_out = percent(report.control_share);
+        format!(
+            "; without the new policy's control arm, where {held_out} of the leads stay in rotation."
+        )
+    } else {
+        ".".to_owned()
+    }
 }
 
 fn table(heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
@@ -224,8 +254,13 @@ fn table(heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 fn moved(report: &Report) -> String {
     let moved = &report.moved;
     let share = moved.moved as f64 / moved.leads.max(1) as f64;
-    let note =
-        format!("{} of {} leads go elsewhere ({}).", moved.moved, moved.leads, percent(share));
+    let note = format!(
+        "{} of {} leads go elsewhere ({}){}",
+        moved.moved,
+        moved.leads,
+        percent(share),
+        without_control(report)
+    );
     let reasons = moved.by_reason.iter().take(ROWS).map(|it| {
         let words = [it.why, it.recorded, it.tried].map(|word| word.replace('_', " "));
         vec![it.leads.to_string(), words[0].clone(), words[1].clone(), words[2].clone()]
@@ -268,7 +303,7 @@ fn calibration(report: &Report) -> String {
         .map(|it| Interval { estimate: it.predicted, low: it.predicted, high: it.predicted })
         .collect();
     let happened = calibration.groups.iter().map(|it| &it.happened);
-    let axis = Axis::over(&happened.chain(&predicted).collect::<Vec<_>>(), false);
+    let axis = Axis::of_rates(&happened.chain(&predicted).collect::<Vec<_>>());
     let mut out = String::new();
     for it in &calibration.groups {
         let track = axis.bar(&it.happened, "was") + &axis.mark(it.predicted, "said");
@@ -276,7 +311,7 @@ fn calibration(report: &Report) -> String {
         out += &row(&label, &track, &rate(&it.happened));
     }
     if !out.is_empty() {
-        out += &axis.scale(percent);
+        out += &axis.scale("won of closed leads", percent);
     }
     let note = format!(
         "What the model said before each deal closed <i class=\"key said\"></i>, and what happened \
@@ -291,7 +326,7 @@ fn segments(report: &Report) -> String {
     let shown = report.segments.iter().take(ROWS);
     let all: Vec<&Interval> =
         shown.clone().flat_map(|it| std::iter::once(&it.recorded).chain(&it.tried)).collect();
-    let axis = Axis::over(&all, false);
+    let axis = Axis::of_rates(&all);
     let mut out = String::new();
     for it in shown {
         let tried = it.tried.as_ref();
@@ -300,14 +335,14 @@ fn segments(report: &Report) -> String {
             axis.bar(&it.recorded, "was"),
             tried.map_or_else(String::new, |tried| axis.bar(tried, "new"))
         );
-        let new = tried.map_or_else(|| "too few".to_owned(), |it| percent(it.estimate));
-        let value = format!("{} → {new}, {} leads", percent(it.recorded.estimate), it.leads);
+        let new = tried.map_or_else(|| "too few".to_owned(), rate);
+        let value = format!("{}<br>→ {new}<br>{} leads", rate(&it.recorded), it.leads);
         let (_, label) = it.segment.split_once('=').unwrap_or(("", &it.segment));
         let label = if label.is_empty() { "not known" } else { label };
         out += &row(label, &track, &value).replace("class=track", "class=\"track pair\"");
     }
     if !out.is_empty() {
-        out += &axis.scale(percent);
+        out += &axis.scale("won of closed leads", percent);
     }
     let dimension = report.segments.first().and_then(|it| it.segment.split_once('='));
     let title = format!("Win rate by {}", text(dimension.map_or("segment", |(name, _)| name)));
@@ -318,7 +353,7 @@ fn segments(report: &Report) -> String {
 
 fn reps(report: &Report) -> String {
     let all: Vec<&Interval> = report.reps.iter().map(|it| &it.estimate).collect();
-    let axis = Axis::over(&all, false);
+    let axis = Axis::of_rates(&all);
     let mut out = String::new();
     let levels = report.reps.chunk_by(|a, b| a.segment == b.segment);
     for (at, level) in levels.enumerate() {
@@ -326,27 +361,32 @@ fn reps(report: &Report) -> String {
         for it in level.iter().take(ROWS) {
             let track = axis.mark(it.team, "said") + &axis.bar(&it.estimate, "new");
             let value = format!(
-                "{} of {} ({}) → {}<br><small>{}</small>",
+                "{} of {} ({})<br>→ {}<br><small>unknown rep {}; {}</small>",
                 it.won,
                 it.deals,
                 percent(it.rate.estimate),
-                percent(it.estimate.estimate),
+                rate(&it.estimate),
+                percent(it.team),
                 it.router
             );
             rows += &row(&it.rep_id, &track, &value);
         }
         let name = level.first().map_or("", |it| it.segment.as_str());
+        let name =
+            name.strip_suffix('=').map_or(name.to_owned(), |name| format!("{name} not known"));
         let open = if at == 0 { " open" } else { "" };
-        let scale = axis.scale(percent);
+        let scale = axis.scale("P(win)", percent);
         out += &format!(
             "<details{open}><summary>{} ({} reps)</summary>{rows}{scale}</details>",
-            text(name),
+            text(&name),
             level.len()
         );
     }
-    let note = "Deals won and closed, the plain rate, and what the model makes of it with its 90 % \
-                interval: the fewer the deals, the closer to what all reps win there \
-                <i class=\"key said\"></i>. Where the data do not tell reps apart, leads go round.";
+    let note = "Deals won of those closed, the plain rate; then P(win) as the router says it at the end, with its \
+                90 % interval: the mean over the kinds of leads that closed in that segment, the same for every \
+                rep. So it differs from the plain rate where a rep had easier or harder leads than the \
+                others, and where there are few deals: then it is close to that of a rep of whom nothing is \
+                known <i class=\"key said\"></i>. Where the data do not tell reps apart, leads go round.";
     section("Who wins what", note, &out)
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use crate::evaluate::lift::{ArmShown, Drawn, LiftReport};
-use crate::evaluate::report::Report;
+use crate::evaluate::report::{Report, Verdict};
 use crate::evaluate::stats::Interval;
 use crate::evaluate::warnings::Warning;
 
@@ -21,24 +21,50 @@ pub fn rate(it: &Interval) -> String {
 
 /// A difference of rates with its interval, in points.
 pub fn points(it: &Interval) -> String {
-    let point = |value: f64| format!("{:+.1}", value * 100.0);
-    format!("{} points ({} to {})", point(it.estimate), point(it.low), point(it.high))
+    format!("{} points ({} to {})", signed(it.estimate), signed(it.low), signed(it.high))
+}
+
+/// A difference of rates in points; what rounds to nothing has no sign.
+pub fn signed(value: f64) -> String {
+    let text = format!("{:+.1}", value * 100.0);
+    if text.ends_with("0.0") && text.len() == 4 { "0.0".to_owned() } else { text }
 }
 
 /// An amount with its interval.
 pub fn money(it: &Interval) -> String {
-    format!("{:.0} ({:.0} to {:.0})", it.estimate, it.low, it.high)
+    format!("{} ({} to {})", grouped(it.estimate), grouped(it.low), grouped(it.high))
 }
 
-/// One sentence: what the interval of the lift allows one to say.
-pub fn verdict(lift: &Interval) -> &'static str {
-    if lift.low > 0.0 {
-        "The new policy wins more."
-    } else if lift.high < 0.0 {
-        "The new policy wins less."
-    } else {
-        "No difference is shown: the interval contains zero."
+/// A whole number with its thousands parted.
+pub fn grouped(value: f64) -> String {
+    let digits = format!("{:.0}", value.abs());
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
     }
+    if value < 0.0 && digits != "0" { format!("-{text}") } else { text }
+}
+
+/// One sentence: what the lift allows one to say.
+pub fn verdict(report: &Report) -> &'static str {
+    let by_amount = report.objective == "expected_amount";
+    match report.verdict {
+        Verdict::None => "There is no estimate.",
+        Verdict::More if by_amount => "The new policy brings in more.",
+        Verdict::Less if by_amount => "The new policy brings in less.",
+        Verdict::More => "The new policy wins more.",
+        Verdict::Less => "The new policy wins less.",
+        Verdict::Open => "No difference is shown: the interval contains zero.",
+        Verdict::Contradictory => "No verdict: the estimates contradict each other.",
+    }
+}
+
+/// What the recorded side is called: where no decisions are recorded, nobody knows by what policy.
+pub fn recorded_name(report: &Report) -> &'static str {
+    if report.agreement.is_some() { "recorded policy" } else { "as it was" }
 }
 
 pub fn backtest(report: &Report) -> String {
@@ -60,9 +86,11 @@ fn write_backtest(report: &Report, out: &mut String) -> fmt::Result {
         read.to.as_deref().unwrap_or("–")
     )?;
     if read.unusable > 0 {
-        writeln!(out, "{} lines could not be used:", read.unusable)?;
+        let lines = if read.unusable == 1 { "line" } else { "lines" };
+        writeln!(out, "{} {lines} of {} could not be used:", read.unusable, read.lines)?;
         read.faults.iter().try_for_each(|fault| writeln!(out, "  {fault}"))?;
     }
+    read.notes.iter().try_for_each(|note| writeln!(out, "  {note}"))?;
     match &report.agreement {
         Some(it) => {
             writeln!(
@@ -87,8 +115,8 @@ fn write_backtest(report: &Report, out: &mut String) -> fmt::Result {
         basis.open
     )?;
     if let Some(wins) = &report.wins {
-        writeln!(out, "win rate, with its 95 % interval")?;
-        writeln!(out, "  {:<34} {}", "recorded policy", rate(&wins.recorded))?;
+        writeln!(out, "won of the leads whose deals close, with its 95 % interval")?;
+        writeln!(out, "  {:<34} {}", recorded_name(report), rate(&wins.recorded))?;
         if let Some(control) = &report.control {
             writeln!(out, "  {:<34} {}", "its control arm (rotation)", rate(control))?;
         }
@@ -107,14 +135,15 @@ fn write_backtest(report: &Report, out: &mut String) -> fmt::Result {
             "  {:<34} {} closed leads say as much as {:.0} of equal weight",
             "effective sample size", wins.closed, wins.effective
         )?;
-        writeln!(out, "  {}", verdict(&wins.lift))?;
     }
     if let Some(amount) = &report.amount {
-        writeln!(out, "\nwon amount a lead {}", report.currency)?;
-        writeln!(out, "  {:<34} {}", "recorded policy", money(&amount.recorded))?;
+        let unit = format!("won amount of such a lead {}", report.currency);
+        writeln!(out, "\n{}", unit.trim_end())?;
+        writeln!(out, "  {:<34} {}", recorded_name(report), money(&amount.recorded))?;
         writeln!(out, "  {:<34} {}", "new policy, doubly robust", money(&amount.doubly_robust))?;
         writeln!(out, "  {:<34} {}", "lift, doubly robust", money(&amount.lift))?;
     }
+    writeln!(out, "\n{}", verdict(report))?;
     rest(report, out)?;
     warnings(&report.warnings, out)
 }
@@ -123,6 +152,13 @@ fn rest(report: &Report, out: &mut String) -> fmt::Result {
     let moved = &report.moved;
     let share = moved.moved as f64 / moved.leads.max(1) as f64;
     writeln!(out, "\nmoved: {} of {} leads ({})", moved.moved, moved.leads, percent(share))?;
+    if report.control_share > 0.0 {
+        let held_out = percent(report.control_share);
+        writeln!(
+            out,
+            "  what moves and the load are without the control arm, where {held_out} stay"
+        )?;
+    }
     for it in moved.by_reason.iter().take(ROWS) {
         writeln!(out, "  {:>8}  {:<10} {} → {}", it.leads, it.why, it.recorded, it.tried)?;
     }
@@ -135,7 +171,7 @@ fn rest(report: &Report, out: &mut String) -> fmt::Result {
         writeln!(out, "  {:<22} {:>10} {:>10} {change:>+8}", it.rep_id, it.recorded, it.tried)?;
     }
     if report.load.len() > ROWS {
-        writeln!(out, "  … and {} more (--json or --html has all)", report.load.len() - ROWS)?;
+        writeln!(out, "  … and {} more (-o json and --html have all)", report.load.len() - ROWS)?;
     }
     let sla = &report.sla;
     writeln!(out, "\n{:<24} {:>10} {:>10} {:>10}", "SLA steps", "recorded", "replayed", "new")?;

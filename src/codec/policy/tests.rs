@@ -5,55 +5,13 @@ use crate::domain::ids::{QueueId, RepId};
 use crate::domain::policy::{OnReturn, Recipient, SlaAction, SlaClock, WhenUnavailable};
 use crate::domain::time::Span;
 
-/// Every key with its default.
-const DEFAULTS: &str = r#"
-[catch_all]   # mandatory stage
-queue = "catch-all"
-[choice]
-method = "win_rate"
-objective = "win_probability"
-control_share = 0.05
-control_unit = "lead"
-floor = 0.03
-max_share = 2.0
-min_share = 0.5
-salt = ""
-[segment]
-dimensions = ["industry", "employees", "state", "annual_revenue", "product", "source"]
-employees = [50, 1000]
-annual_revenue = [10_000_000, 500_000_000]
-[rotation]
-on_return = "level"
-count_manual = false
-[sla]
-max_hops = 3
-overdue_per_sec = 1000
-pause_non_responder_secs = 0
-recompute_open = false
-[sla.standard]
-clock = "wall"
-target_secs = 300
-steps = [{ at = 0.5, action = "REMIND" }, { at = 1.0, action = "ESCALATE" }, { at = 1.5, action = "REASSIGN" }]
-[sticky]
-window_secs = 7_776_000
-scope = "domain"
-[reroute]
-per_sec = 50
-min_gap_secs = 86_400
-on_lead_change = "none"
-[availability]
-owner = ["cover", "assign_anyway", "next_stage"]
-assign_anyway_within_secs = 14_400
-[skills]
-relax_after_secs = 0
-[hold]
-fields = []
-at_most_secs = 0
-[intake]
-max_age_secs = 604_800
-[closed]
-statuses = ["Closed - Not Converted", "Unqualified"]
-"#;
+/// Every key with its default, as the reference has them.
+fn documented() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/policy.md");
+    let text = std::fs::read_to_string(path).expect("the reference");
+    let (_, from) = text.split_once("```toml\n").expect("an example");
+    from.split_once("```").expect("its end").0.to_owned()
+}
 
 fn faults(text: &str) -> Vec<String> {
     match parse(text) {
@@ -71,7 +29,7 @@ fn one_fault(text: &str) -> String {
 #[test]
 fn nothing_said_is_the_default() {
     assert_eq!(parse(""), Ok(Policy::default()));
-    assert_eq!(parse(DEFAULTS), Ok(Policy::default()));
+    assert_eq!(parse(&documented()), Ok(Policy::default()));
 }
 
 #[test]
