@@ -8,9 +8,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::view::View;
+use crate::codec::json::standing;
 use crate::domain::ids::RepId;
 use crate::domain::win_rate::{Block, Observation, Standing, shared_id, standings};
 
@@ -28,7 +29,7 @@ pub(super) async fn rates(
     Path(domain): Path<String>,
 ) -> Json<Value> {
     let rows = of(&view, &domain);
-    Json(rows.iter().map(row).collect())
+    Json(rows.iter().map(standing).collect())
 }
 
 /// `GET /domains/{domain}/rates/page`.
@@ -48,24 +49,6 @@ fn of(view: &View, domain: &str) -> Vec<Standing> {
     let deals = deals.iter().map(|(rep, observation): &(RepId, Observation)| (rep, observation));
     let own = |rep: &RepId| blocks.get(rep).map(|block: &Block| block);
     standings(shared, deals, own, view.objective(domain))
-}
-
-fn row(it: &Standing) -> Value {
-    json!({
-        "segment": it.level,
-        "rep_id": it.rep_id.as_str(),
-        "deals": it.deals,
-        "won": it.won,
-        "rate": it.rate(),
-        "win_probability": {
-            "mean": it.estimate.mean, "low": it.estimate.low, "high": it.estimate.high,
-        },
-        "team": it.team.mean,
-        "amount": it.worth,
-        "place": it.place,
-        "thin": it.evidence.thin,
-        "router": it.router(),
-    })
 }
 
 fn html(domain: &str, rows: &[Standing]) -> String {

@@ -91,6 +91,8 @@ pub(in crate::cli) fn main(args: &Args) -> Exit {
 fn backtest(args: &Args) -> Result<(), Exit> {
     let policy = read_policy(&args.policy)?;
     let recorded = args.recorded_policy.as_deref().map(read_policy).transpose()?;
+    // A report of an hour's work must not be lost for a folder that is not there.
+    args.json.iter().chain(&args.html).try_for_each(|path| writable(path))?;
     let is_history = args.history || args.csv.is_some();
     let plan = Plan { policy, recorded, is_history, keeps_odds: false };
     let report = replay(args, plan)?;
@@ -173,6 +175,19 @@ pub(in crate::cli) fn print(text: &str) -> Result<(), Exit> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a file can be written there; what is in it stays.
+fn writable(path: &Path) -> Result<(), Exit> {
+    let is_new = !path.exists();
+    File::options().create(true).append(true).open(path).map_err(|fault| {
+        eprintln!("lead-router: failed to write {}: {fault}", path.display());
+        Exit::Config
+    })?;
+    if is_new {
+        let _ = fs::remove_file(path);
+    }
+    Ok(())
 }
 
 fn save(path: &Path, text: &str) -> Result<(), Exit> {

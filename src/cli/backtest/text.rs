@@ -274,6 +274,10 @@ fn write_lift(report: &LiftReport, out: &mut String) -> fmt::Result {
             needed.difference * 100.0
         )?;
     }
+    writeln!(
+        out,
+        "one look at that sample has this error; looking until it shows has a larger one"
+    )?;
     if let Some(control) = needed.control_as_seen {
         writeln!(out, "to find the difference seen, if it is the true one: {control}")?;
     }

@@ -25,6 +25,8 @@ pub(super) enum Line {
     Unstaffed,
     /// How many leads changes of reference data have moved, from whom to whom.
     Moves,
+    /// Who wins what, by rep and part of the segment.
+    Rates,
     /// What a change of reference data would move.
     DryRun(Event),
 }
@@ -116,8 +118,9 @@ fn question(fields: &Map<String, Value>) -> Result<Line> {
         Some("waiting") => Ok(Line::Waiting),
         Some("unstaffed") => Ok(Line::Unstaffed),
         Some("moves") => Ok(Line::Moves),
+        Some("rates") => Ok(Line::Rates),
         Some(_) => {
-            let known = "must be `digest`, `reps`, `waiting`, `unstaffed` or `moves`";
+            let known = "must be `digest`, `reps`, `rates`, `waiting`, `unstaffed` or `moves`";
             Err(Error::new(reason::JSON_ENUM, "state", known))
         }
         None => Err(Error::new(reason::JSON_TYPE, "state", "must be text")),

@@ -77,6 +77,7 @@ impl Pipe {
             Ok(Line::Waiting) => out.extend(questions::waiting(self.shard())),
             Ok(Line::Unstaffed) => out.extend(questions::unstaffed(self.shard())),
             Ok(Line::Moves) => out.extend(questions::moves(&self.moves)),
+            Ok(Line::Rates) => out.extend(questions::rates(self.shard())),
             Ok(Line::DryRun(event)) => self.dry_run(event, out),
             Err(broken) => out.push(self.dead_letter(*broken)),
         }

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::codec::json::standing;
 use crate::domain::fact::{Counter, Fact};
+use crate::domain::ids::DomainId;
 use crate::domain::input::Input;
 use crate::domain::time::Timestamp;
+use crate::domain::win_rate::Standing;
 use crate::engine::shard::Shard;
 
 /// Leads moved by changes of reference data: domain, cause, from whom, to whom.
@@ -46,6 +49,20 @@ pub(super) fn dry_run(facts: &[Fact]) -> Value {
     let would_differ = facts.iter().filter(differs).count();
     let moves: Vec<Value> = moves(&moved).collect();
     json!({ "dry_run": { "leads": leads, "would_differ": would_differ, "moves": moves } })
+}
+
+/// Who wins what: each rep in each part of the segment, by domain.
+pub(super) fn rates(shard: &Shard) -> Vec<Value> {
+    let state = shard.state();
+    let of = |domain: &DomainId| {
+        let named = |it: &Standing| {
+            let mut row = standing(it);
+            row["domain"] = Value::from(domain.as_str());
+            row
+        };
+        state.standings(domain).iter().map(named).collect::<Vec<Value>>()
+    };
+    state.domains().flat_map(|domain| of(&domain.id)).collect()
 }
 
 /// The leads that nobody has, the longest waiting first.

@@ -217,6 +217,36 @@ fn questions_are_answered() {
 }
 
 #[test]
+fn who_wins_what_is_answered() {
+    let deal = |number: i64, rep: &str, outcome: &str| {
+        json!({ "topic": "opportunity-closed", "key": "acme", "timestamp": T0 + number, "value": {
+            "event_id": format!("d{number}"), "opportunity_id": format!("o{number}"),
+            "outcome": outcome, "rep_id": rep, "industry": "retail", "closed_at": T0 + number } })
+        .to_string()
+    };
+    let deals = [deal(1, "ann", "WON"), deal(2, "ann", "LOST"), deal(3, "bob", "LOST")];
+    let ask = json!({ "state": "rates" }).to_string();
+    let said = run(&with(world(T0), &[&deals[..], &[ask]].concat()));
+    let rows: Vec<(&str, &str, &str, u64, u64)> = said
+        .iter()
+        .filter(|row| row.get("segment").is_some())
+        .map(|row| {
+            let text = |name: &str| row[name].as_str().unwrap();
+            let count = |name: &str| row[name].as_u64().unwrap();
+            (text("domain"), text("segment"), text("rep_id"), count("deals"), count("won"))
+        })
+        .filter(|row| row.1 == "all" || row.1 == "industry=retail")
+        .collect();
+    let expected = [
+        ("acme", "all", "ann", 2, 1),
+        ("acme", "all", "bob", 1, 0),
+        ("acme", "industry=retail", "ann", 2, 1),
+        ("acme", "industry=retail", "bob", 1, 0),
+    ];
+    assert_eq!(rows, expected);
+}
+
+#[test]
 fn the_digest_does_not_depend_on_when_it_was_asked_for_first() {
     let ask = json!({ "state": "digest" }).to_string();
     let late = run(&with(world(T0), &[lead("L1", T0), ask.clone()]));

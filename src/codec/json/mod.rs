@@ -13,6 +13,7 @@ mod number;
 mod out;
 mod published;
 mod reference;
+mod standing;
 mod territory;
 mod text;
 
@@ -29,6 +30,7 @@ pub use number::millis;
 pub(super) use number::{cents, whole};
 pub use published::{decode_assigned, decode_breached, encode_assigned, encode_breached};
 pub use reference::sha256_hex;
+pub use standing::standing;
 pub use text::parse;
 pub(super) use text::{MAX_VALUES, OBJECT_VALUES};
 

@@ -1,0 +1,24 @@
+//! Who wins what, as JSON: for the read side and the filter. Nobody reads it back.
+
+use serde_json::{Value, json};
+
+use crate::domain::win_rate::Standing;
+
+/// A rep in one part of the segment.
+pub fn standing(it: &Standing) -> Value {
+    json!({
+        "segment": it.level,
+        "rep_id": it.rep_id.as_str(),
+        "deals": it.deals,
+        "won": it.won,
+        "rate": it.rate(),
+        "win_probability": {
+            "mean": it.estimate.mean, "low": it.estimate.low, "high": it.estimate.high,
+        },
+        "team": it.team.mean,
+        "amount": it.worth,
+        "place": it.place,
+        "thin": it.evidence.thin,
+        "router": it.router(),
+    })
+}
