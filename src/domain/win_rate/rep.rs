@@ -24,6 +24,8 @@ pub(super) const PACE_COUNT: usize = 2;
 
 /// Effects of its own that a rep can have: those that tell most; other levels are as for the average rep.
 pub(super) const SLOTS_MAX: usize = 46;
+/// Slots change hands after so many updates at the earliest.
+const ROOM_UPDATES: usize = PENDING_MAX / 2;
 /// The precision of a few deals: so much a level without a slot is credited with.
 const A_FEW: f64 = 1.5;
 /// The numbers are written whole after so many updates.
@@ -448,7 +450,11 @@ impl RepBlock {
     }
 
     /// Gives up slots for levels that promise to tell more; this writes the numbers whole.
+    /// Not after every deal: a level that has just got a slot has little to tell yet.
     pub(super) fn make_room(&mut self, features: &[(u32, u8)], shared: &[[f64; 1]]) {
+        if self.pending.len() < ROOM_UPDATES {
+            return;
+        }
         let gone = self.now.to_give_up(features);
         if !gone.is_empty() {
             // Around the shared effects as they are now, the others do not depend on those that go.
