@@ -280,8 +280,10 @@ impl Tried {
         let share = self.control_share;
         self.ledger.tried(fact, |stated| {
             let held_out = share > 0.0;
-            let rotation = held_out.then(|| Odds::rotation(fact, weights(state, fact))).flatten();
-            rotation.map_or_else(|| stated.clone(), |rotation| stated.mixed(&rotation, share))
+            match held_out.then(|| Odds::rotation(fact, weights(state, fact))).flatten() {
+                Some(rotation) => stated.mixed(&rotation, share),
+                None => stated,
+            }
         });
     }
 }

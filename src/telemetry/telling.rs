@@ -169,9 +169,9 @@ fn passed_over(assigned: &LeadAssigned) -> usize {
 fn why(assigned: &LeadAssigned) -> String {
     let able = assigned.candidates.iter().filter(|one| one.eligible).count();
     let total = assigned.candidates_total;
+    let passed = passed_over(assigned);
     match assigned.reason {
-        Reason::WinRate if passed_over(assigned) > 0 => {
-            let passed = passed_over(assigned);
+        Reason::WinRate if passed > 0 => {
             format!("to keep shares fair: {passed} of {able} with better odds had to wait")
         }
         Reason::WinRate if is_outbid(assigned) => format!("first of {able} by odds and load"),

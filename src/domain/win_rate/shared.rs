@@ -219,11 +219,9 @@ impl SharedBlock {
     /// Variance of what all reps have in common that no closed deal can tell: while the record is short
     /// for how long deals take, wins may be to come.
     pub(super) fn unsettled(&self) -> f64 {
-        let known =
-            |ages: &[f64; AGE_BUCKETS]| -> [f64; AGES] { std::array::from_fn(|age| ages[age]) };
-        let counts = self.head.ages.each_ref().map(known);
+        let counts = self.head.ages.iter().flat_map(|ages| ages[..AGES].iter().enumerate());
         let (mut deals, mut days) = (0.0, 0.0);
-        for (age, count) in counts.iter().flat_map(|ages| ages.iter().enumerate()) {
+        for (age, count) in counts {
             deals += count;
             days += count * (age_from_days(age) + age_to_days(age)) as f64 / 2.0;
         }

@@ -3,7 +3,7 @@
 //! A row without a readable id, owner or time of creation stands for no lead. Anything else that cannot be
 //! read counts as not stated: a deal whose amount is unreadable was won all the same.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -52,7 +52,7 @@ pub(super) struct Rows<'a> {
     columns: Columns,
     now: Timestamp,
     leads: Vec<Lead>,
-    lines: HashMap<String, u64>,
+    ids: HashSet<String>,
     stages: BTreeMap<String, (Stage, u64)>,
     rows: u64,
     refused: u64,
@@ -68,7 +68,7 @@ impl<'a> Rows<'a> {
             columns,
             now,
             leads: Vec::new(),
-            lines: HashMap::new(),
+            ids: HashSet::new(),
             stages: BTreeMap::new(),
             rows: 0,
             refused: 0,
@@ -132,8 +132,7 @@ impl<'a> Rows<'a> {
         LeadId::parse(&id).map_err(|why| no_id(&columns.lead_id, why))?;
         let owner = need(&columns.owner_id)?;
         RepId::parse(&owner).map_err(|why| no_id(&columns.owner_id, why))?;
-        if let Some(first) = self.lines.insert(id.clone(), line) {
-            self.lines.insert(id, first);
+        if !self.ids.insert(id.clone()) {
             return Err(format!("`{}` is that of a row above", columns.lead_id));
         }
         let territory = columns.territory.as_deref();
