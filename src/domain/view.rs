@@ -1,6 +1,7 @@
 //! Questions to the state that decide nothing: how the reps stand, and whether an input would be refused.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::availability::absent;
 use super::company;
@@ -16,7 +17,7 @@ use super::router::{self, Task};
 use super::state::{Domain, State};
 use super::time::Timestamp;
 use super::timer::{TimerKey, TimerKind};
-use super::win_rate::{self, Standing};
+use super::win_rate::{self, Known, Standing};
 
 /// How a rep stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +105,16 @@ impl State {
         self.domains().flat_map(|domain| reps_of(domain, now)).collect()
     }
 
+    /// The names of reps by id, where they have one; of the same id in two domains, the last domain's.
+    pub fn rep_names(&self) -> BTreeMap<String, String> {
+        let reps = self.domains().flat_map(|domain| domain.table(Kind::Rep).iter());
+        let named = reps.filter_map(|(id, entity)| match entity {
+            Entity::Rep(rep) => Some((id.to_string(), rep.definition.as_ref()?.name.clone()?)),
+            _ => None,
+        });
+        named.collect()
+    }
+
     /// Who wins what in a domain: each rep in each part of the segment.
     pub fn standings(&self, domain: &DomainId) -> Vec<Standing> {
         let Some(domain) = self.domain(domain) else { return Vec::new() };
@@ -120,7 +131,12 @@ impl State {
             Some(Entity::Policy(policy)) => policy.current.policy.choice.objective,
             _ => Objective::WinProbability,
         };
-        win_rate::standings(shared, deals, |rep| learned(rep.as_str()), objective)
+        let name = |id: &str| match domain.get(Kind::Rep, id) {
+            Some(Entity::Rep(rep)) => rep.definition.as_ref()?.name.as_deref(),
+            _ => None,
+        };
+        let known = |rep: &RepId| Known { block: learned(rep.as_str()), name: name(rep.as_str()) };
+        win_rate::standings(shared, deals, known, objective)
     }
 
     /// Why an input would be rejected, without deciding it: a rejected input must not move time, so one

@@ -52,7 +52,19 @@ pub struct Report {
     pub segments: Vec<SegmentRate>,
     /// Who wins what, as the model knew it at the end.
     pub reps: Vec<RepRate>,
+    /// The names of reps, by id, where the record has them.
+    pub rep_names: BTreeMap<String, String>,
     pub warnings: Vec<Warning>,
+}
+
+impl Report {
+    /// A rep as people know them: the name, with the id that tells namesakes apart.
+    pub fn who(&self, id: &str) -> String {
+        match self.rep_names.get(id).filter(|name| *name != id) {
+            Some(name) => format!("{name} ({id})"),
+            None => id.to_owned(),
+        }
+    }
 }
 
 /// What the lift allows one to say of the new policy, by what it makes the most of.
@@ -272,6 +284,7 @@ pub fn report(live: Option<Live>, tried: &mut Tried, mut read: Read) -> Report {
         calibration: calibration(ledger, &cohort),
         segments,
         reps: reps(tried),
+        rep_names: tried.filter.shard().state().rep_names(),
         warnings: Vec::new(),
     };
     report.warnings = warnings::of(&report, &cohort, tried);

@@ -2,6 +2,7 @@
 //! model makes of it, and what follows for the choice. Worked out when it is asked for, from what the last
 //! commit left; no decision ever looks here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,10 +11,10 @@ use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::Value;
 
-use super::view::View;
+use super::view::{RepView, View};
 use crate::codec::json::standing;
 use crate::domain::ids::RepId;
-use crate::domain::win_rate::{Block, Observation, Standing, shared_id, standings};
+use crate::domain::win_rate::{Known, Observation, Standing, shared_id, standings};
 
 const PAGE: &str = include_str!("rates.html");
 
@@ -43,12 +44,15 @@ pub(super) async fn page(State(view): State<Arc<View>>, Path(domain): Path<Strin
 }
 
 fn of(view: &View, domain: &str) -> Vec<Standing> {
-    let blocks = view.learned(domain);
-    let deals = view.deals(domain);
+    let (blocks, deals) = (view.learned(domain), view.deals(domain));
+    let reps: BTreeMap<String, RepView> = view.reps(domain).into_iter().collect();
     let Some(shared) = blocks.get(&shared_id()) else { return Vec::new() };
     let deals = deals.iter().map(|(rep, observation): &(RepId, Observation)| (rep, observation));
-    let own = |rep: &RepId| blocks.get(rep).map(|block: &Block| block);
-    standings(shared, deals, own, view.objective(domain))
+    let known = |rep: &RepId| Known {
+        block: blocks.get(rep),
+        name: reps.get(rep.as_str()).and_then(|rep| rep.name.as_deref()),
+    };
+    standings(shared, deals, known, view.objective(domain))
 }
 
 fn html(domain: &str, rows: &[Standing]) -> String {
@@ -59,12 +63,8 @@ fn html(domain: &str, rows: &[Standing]) -> String {
             "<tr><td>{}<td>{}<td class=n>{}<td class=n>{}<td class=n>{}<td class=n>{}<td \
              class=track><i style=\"left:{low:.1}%;width:{:.1}%\"></i><b style=\"left:{:.1}%\"></b>\
              <td class=n>{} to {}<td class=n>{:.2}<td>{}",
-            text(
-                &it.level
-                    .strip_suffix('=')
-                    .map_or(it.level.clone(), |name| format!("{name} not known"))
-            ),
-            text(it.rep_id.as_str()),
+            text(&it.segment()),
+            rep(it),
             it.deals,
             it.won,
             percent(it.rate()),
@@ -81,6 +81,15 @@ fn html(domain: &str, rows: &[Standing]) -> String {
     let none = "<tr><td colspan=10>No closed deals yet.";
     let body = if body.is_empty() { none.to_owned() } else { body };
     PAGE.replace("{{domain}}", &text(domain)).replace("{{rows}}", &body)
+}
+
+/// The name, and the id in small print; without a name the id.
+fn rep(it: &Standing) -> String {
+    let id = text(it.rep_id.as_str());
+    match &it.rep_name {
+        Some(name) => format!("{}<br><small>{id}</small>", text(name)),
+        None => id,
+    }
 }
 
 /// Text that is no markup.

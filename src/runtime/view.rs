@@ -47,6 +47,7 @@ pub struct LeadView {
 /// What is known of a rep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepView {
+    pub name: Option<String>,
     pub active: bool,
     pub paused: bool,
     pub weight: u32,
@@ -304,6 +305,7 @@ fn members_of(entity: &Entity) -> Option<Vec<RepId>> {
 fn rep_view(rep: &RepEntity) -> Option<RepView> {
     let definition = rep.definition.as_ref()?;
     Some(RepView {
+        name: definition.name.clone(),
         active: definition.active,
         paused: definition.paused,
         weight: definition.weight,
@@ -422,7 +424,10 @@ async fn reps(State(view): State<Arc<View>>, Path(domain): Path<String>) -> Json
     Json(Value::from(
         reps.into_iter()
             .map(|(id, rep)| {
-                json!({"rep_id": id, "active": rep.active, "paused": rep.paused, "weight": rep.weight})
+                json!({
+                    "rep_id": id, "name": rep.name, "active": rep.active, "paused": rep.paused,
+                    "weight": rep.weight,
+                })
             })
             .collect::<Vec<_>>(),
     ))

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use super::text::{grouped, money, percent, points, rate, recorded_name, signed, verdict};
+use crate::domain::win_rate::level_label;
 use crate::evaluate::report::{Report, Verdict};
 use crate::evaluate::stats::Interval;
 
@@ -210,7 +211,8 @@ fn load(report: &Report) -> String {
         let track = bar(it.recorded, "was") + &bar(it.tried, "new");
         let change = it.tried as i64 - it.recorded as i64;
         let value = format!("{} → {} ({change:+})", it.recorded, it.tried);
-        out += &row(&it.rep_id, &track, &value).replace("class=track", "class=\"track two\"");
+        out += &row(&report.who(&it.rep_id), &track, &value)
+            .replace("class=track", "class=\"track two\"");
     }
     if report.load.len() > ROWS {
         out += &format!("<p>… and {} more reps.</p>", report.load.len() - ROWS);
@@ -267,7 +269,9 @@ fn moved(report: &Report) -> String {
     });
     let mut out = table(&["leads", "what differs", "recorded reason", "new reason"], reasons);
     let pairs = moved.pairs.iter().take(ROWS);
-    let pairs = pairs.map(|it| vec![it.leads.to_string(), text(&it.from), text(&it.to)]);
+    let pairs = pairs.map(|it| {
+        vec![it.leads.to_string(), text(&report.who(&it.from)), text(&report.who(&it.to))]
+    });
     let pairs = table(&["leads", "from", "to"], pairs);
     let more = moved.more_pairs + moved.pairs.len().saturating_sub(ROWS);
     let more = if more > 0 { format!("<p>… and {more} more pairs.</p>") } else { String::new() };
@@ -369,11 +373,10 @@ fn reps(report: &Report) -> String {
                 percent(it.team),
                 it.router
             );
-            rows += &row(&it.rep_id, &track, &value);
+            rows += &row(&report.who(&it.rep_id), &track, &value);
         }
         let name = level.first().map_or("", |it| it.segment.as_str());
-        let name =
-            name.strip_suffix('=').map_or(name.to_owned(), |name| format!("{name} not known"));
+        let name = level_label(name);
         let open = if at == 0 { " open" } else { "" };
         let scale = axis.scale("P(win)", percent);
         out += &format!(

@@ -163,12 +163,15 @@ fn rest(report: &Report, out: &mut String) -> fmt::Result {
         writeln!(out, "  {:>8}  {:<10} {} → {}", it.leads, it.why, it.recorded, it.tried)?;
     }
     for it in moved.pairs.iter().take(5) {
-        writeln!(out, "  {:>8}  {} → {}", it.leads, it.from, it.to)?;
+        writeln!(out, "  {:>8}  {} → {}", it.leads, report.who(&it.from), report.who(&it.to))?;
     }
-    writeln!(out, "\n{:<24} {:>10} {:>10} {:>8}", "load by rep", "recorded", "new", "change")?;
-    for it in report.load.iter().take(ROWS) {
+    let who: Vec<String> = report.load.iter().take(ROWS).map(|it| report.who(&it.rep_id)).collect();
+    let wide = who.iter().map(|who| who.chars().count()).max().unwrap_or(0).max(22);
+    let first = wide + 2;
+    writeln!(out, "\n{:<first$} {:>10} {:>10} {:>8}", "load by rep", "recorded", "new", "change")?;
+    for (it, who) in report.load.iter().zip(&who) {
         let change = it.tried as i64 - it.recorded as i64;
-        writeln!(out, "  {:<22} {:>10} {:>10} {change:>+8}", it.rep_id, it.recorded, it.tried)?;
+        writeln!(out, "  {who:<wide$} {:>10} {:>10} {change:>+8}", it.recorded, it.tried)?;
     }
     if report.load.len() > ROWS {
         writeln!(out, "  … and {} more (-o json and --html have all)", report.load.len() - ROWS)?;

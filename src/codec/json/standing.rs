@@ -9,6 +9,7 @@ pub fn standing(it: &Standing) -> Value {
     json!({
         "segment": it.level,
         "rep_id": it.rep_id.as_str(),
+        "rep_name": it.rep_name,
         "deals": it.deals,
         "won": it.won,
         "rate": it.rate(),

@@ -18,6 +18,8 @@ const LEADS: usize = 64;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
     pub rep_id: RepId,
+    /// As the rep's own event has it.
+    pub rep_name: Option<String>,
     pub level: String,
     pub deals: u64,
     pub won: u64,
@@ -33,6 +35,13 @@ pub struct Standing {
     pub place: usize,
     /// Whether the data tell the reps apart here; else leads go round.
     pub evidence: Evidence,
+}
+
+/// What is known of a rep: what was learned, and the name.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    pub block: Option<&'a Block>,
+    pub name: Option<&'a str>,
 }
 
 /// What the deals of a rep at a level come to.
@@ -61,6 +70,11 @@ impl Standing {
         self.won as f64 / self.deals.max(1) as f64
     }
 
+    /// The level as people read it.
+    pub fn segment(&self) -> String {
+        level_label(&self.level)
+    }
+
     /// What follows for the choice here, before load and caps.
     pub fn router(&self) -> &'static str {
         match (self.evidence.thin, self.place) {
@@ -72,12 +86,17 @@ impl Standing {
     }
 }
 
+/// A level as people read it: a value that is not known is said to be so.
+pub fn level_label(level: &str) -> String {
+    level.strip_suffix('=').map_or(level.to_owned(), |dimension| format!("{dimension} not known"))
+}
+
 /// All reps at all levels at which they have a deal, by level and place. `deals`: who closed each, and
-/// what was learned from it; `own`: the rep's block; `objective`: what the choice goes by.
+/// what was learned from it; `known`: what is known of a rep; `objective`: what the choice goes by.
 pub fn standings<'a>(
     shared: &'a Block,
     deals: impl Iterator<Item = (&'a RepId, &'a Observation)>,
-    own: impl Fn(&RepId) -> Option<&'a Block>,
+    known: impl Fn(&RepId) -> Known<'a>,
     objective: Objective,
 ) -> Vec<Standing> {
     let Some(names) = shared.shared().map(|shared| shared.features.names()) else {
@@ -93,9 +112,9 @@ pub fn standings<'a>(
             count.won += u64::from(deal.won);
             level.deals.push(deal);
         }
-        let known = latest.entry(rep).or_insert(deal);
-        if known.closed_at < deal.closed_at {
-            *known = deal;
+        let last = latest.entry(rep).or_insert(deal);
+        if last.closed_at < deal.closed_at {
+            *last = deal;
         }
     }
     let tenure = |rep: &RepId| {
@@ -113,8 +132,10 @@ pub fn standings<'a>(
     for (number, mut level) in levels {
         let Some(name) = names.get(number as usize) else { continue };
         let leads: Vec<Lead<'_>> = sample(&mut level.deals).map(lead).collect();
-        let looked = level.counts.keys().map(|rep| look(&leads, own(rep), tenure(rep))).collect();
-        let at_level = rank(shared, name, &level.counts, looked, objective);
+        let look = |rep: &&RepId| look(&leads, known(rep).block, tenure(rep));
+        let looked = level.counts.keys().map(look).collect();
+        let rep_name = |rep: &RepId| known(rep).name.map(str::to_owned);
+        let at_level = rank(shared, name, &level.counts, looked, objective, rep_name);
         all.extend(at_level.into_iter().map(|standing| (number, standing)));
     }
     let order = |(number, it): &(u32, Standing)| (*number != ALL, it.level.clone(), it.place);
@@ -172,6 +193,7 @@ fn rank(
     counts: &BTreeMap<&RepId, Count>,
     looked: Vec<Looked>,
     objective: Objective,
+    rep_name: impl Fn(&RepId) -> Option<String>,
 ) -> Vec<Standing> {
     let estimates: Vec<Estimate> = looked.iter().map(|one| one.estimate).collect();
     let evidence = evidence(Some(shared), &estimates);
@@ -182,6 +204,7 @@ fn rank(
     let place = |one: &Looked| 1 + looked.iter().filter(|it| merit(it) > merit(one)).count();
     let standing = |((rep, count), one): ((&&RepId, &Count), &Looked)| Standing {
         rep_id: (*rep).clone(),
+        rep_name: rep_name(rep),
         level: level.to_owned(),
         deals: count.deals,
         won: count.won,
@@ -220,9 +243,13 @@ mod tests {
             let observation = learn(&mut shared, &mut blocks[rep], &deal);
             observations.push((if rep == 0 { &ann } else { &bob }, observation));
         }
-        let own = |rep: &RepId| Some(if *rep == ann { &blocks[0] } else { &blocks[1] });
+        let known = |rep: &RepId| match *rep == ann {
+            true => Known { block: Some(&blocks[0]), name: Some("Ann Lee") },
+            false => Known { block: Some(&blocks[1]), name: None },
+        };
         let deals = observations.iter().map(|(rep, observation)| (*rep, observation));
-        let all = standings(&shared, deals, own, Objective::WinProbability);
+        let all = standings(&shared, deals, known, Objective::WinProbability);
+        assert_eq!((all[0].rep_name.as_deref(), &all[1].rep_name), (Some("Ann Lee"), &None));
         let shown: Vec<(&str, &str, u64, u64, usize)> = all
             .iter()
             .map(|it| (it.level.as_str(), it.rep_id.as_str(), it.deals, it.won, it.place))
@@ -244,8 +271,9 @@ mod tests {
 
     #[test]
     fn without_deals_there_is_nothing_to_see() {
+        let known = |_: &RepId| Known::default();
         let none =
-            standings(&Block::default(), std::iter::empty(), |_| None, Objective::WinProbability);
+            standings(&Block::default(), std::iter::empty(), known, Objective::WinProbability);
         assert!(none.is_empty());
     }
 }

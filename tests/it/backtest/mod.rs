@@ -22,8 +22,9 @@ fn line(topic: &str, at: i64, value: Value) -> String {
 }
 
 fn rep(id: &str, active: bool, at: i64) -> String {
-    let value =
-        json!({ "event_id": format!("{id} {active} {at}"), "rep_id": id, "active": active });
+    let name = (id == "ann").then_some("Ann & Lee");
+    let value = json!({ "event_id": format!("{id} {active} {at}"), "rep_id": id, "name": name,
+        "active": active });
     line("rep-changed", at, value)
 }
 
@@ -286,12 +287,15 @@ fn the_program_writes_a_table_numbers_and_a_page() {
     let (code, out, _) = program(at, &words);
     assert_eq!(code, 0);
     assert!(out.contains("120 of 120 decisions the same, 120 in every field"), "{out}");
+    assert!(out.contains("Ann & Lee (ann) ") && out.contains("  bob "), "{out}");
     let numbers: Value =
         serde_json::from_slice(&std::fs::read(at.join("r.json")).unwrap()).unwrap();
     assert_eq!(numbers["agreement"]["same_in_full"], 120);
+    assert_eq!(numbers["rep_names"], json!({ "ann": "Ann & Lee" }));
     assert!(numbers["wins"]["lift"]["low"].is_number());
     let page = std::fs::read_to_string(at.join("r.html")).unwrap();
     assert!(page.starts_with("<!doctype html>") && page.contains("Load by rep"));
+    assert!(page.contains("<b>Ann &amp; Lee (ann)</b>") && page.contains("<b>bob</b>"));
     let (code, _, why) = program(at, &["backtest", "--policy", "new.toml", both[0]]);
     assert_eq!(code, 78);
     assert!(why.contains("--history"), "{why}");
