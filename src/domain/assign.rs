@@ -102,9 +102,7 @@ pub(super) fn chain(
         // An owner who was passed over may be the first who can take it.
         verdict.retry_at = verdict.retry_at.into_iter().chain(owner_at).min();
     }
-    let left_its_rep = lead.phase == Phase::Queued
-        && lead.placement.as_ref().is_some_and(|placement| placement.cause.leaves_its_rep());
-    if (leaves_its_rep || left_its_rep) && verdict.outcome != Outcome::Assigned {
+    if lead.left_its_rep && verdict.outcome == Outcome::Queued {
         // Nobody is left: the manager of the last owner decides, and the lead is tried again.
         let last = lead.former_owners.last();
         let queue_id = Some(sla::last_resort(draft, last));
@@ -119,10 +117,13 @@ fn intake(draft: &Draft<'_>, lead: &LeadEntity) -> Option<Verdict> {
     if lead.fetch_needed {
         return Some(Verdict::park(Stage::Intake, Reason::FetchNeeded));
     }
-    // What nobody has looked at yet: a lead that waited in a queue or behind a lock is no old lead.
-    let unseen = |reason: Reason| matches!(reason, Reason::TooOld | Reason::FetchNeeded);
-    let undecided = lead.placement.as_ref().is_none_or(|placement| unseen(placement.reason));
-    if undecided && draft.now().since(lead.fields.created_at) > policy.intake.max_age {
+    let before_routing = |reason: Reason| {
+        use Reason::{DoNotRoute, Enrichment, FetchNeeded, Locked, TooOld};
+        matches!(reason, TooOld | FetchNeeded | Enrichment | DoNotRoute | Locked)
+    };
+    let undecided =
+        lead.placement.as_ref().is_none_or(|placement| before_routing(placement.reason));
+    if undecided && lead.arrived_at.since(lead.fields.created_at) > policy.intake.max_age {
         let queue = Verdict::queue(policy.catch_all.clone(), Reason::TooOld);
         return Some(Verdict { final_queue: true, ..queue });
     }

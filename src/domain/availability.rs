@@ -224,6 +224,20 @@ impl WindowCount {
     }
 }
 
+/// In another time zone the day and the week begin at other times: what was given in the running ones counts on.
+pub(super) fn zone_changed(draft: &mut Draft<'_>, rep_id: &RepId, old: &RepDef, new: &RepDef) {
+    let Some(mut load) = draft.load(rep_id).cloned() else { return };
+    let (now, old, new) = (draft.now(), zone(old), zone(new));
+    let starts: [(&mut WindowCount, fn(&calendar::Zone, Timestamp) -> Timestamp); 2] =
+        [(&mut load.day, calendar::day_start), (&mut load.week, calendar::week_start)];
+    for (count, start) in starts {
+        if count.start_at == start(&old, now) {
+            count.start_at = start(&new, now);
+        }
+    }
+    draft.set_load(rep_id, load);
+}
+
 /// How far the rep's tightest cap is ahead of its time: the share that is used, less the share of the
 /// window that is over; 0 = no cap, or none ahead. A window that has no end counts as half over.
 pub(super) fn ahead(

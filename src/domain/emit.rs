@@ -112,6 +112,7 @@ fn take_place(
         (Outcome::Released, Reason::Merged) => Phase::Ended(Ending::Merged),
         (Outcome::Released, _) => Phase::Released,
     };
+    lead.left_its_rep &= lead.phase != Phase::Assigned && cause != Cause::Manual;
     lead.ladder = None;
     lead.touched_at = None;
     lead.accepted_at = None;

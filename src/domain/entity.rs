@@ -176,6 +176,21 @@ pub struct TerritoryEntity {
     pub seen: Seen,
 }
 
+impl TerritoryEntity {
+    /// The definitions that hold at a time or later.
+    pub(super) fn lasting(&self, now: Timestamp) -> impl Iterator<Item = &Arc<TerritoryDef>> {
+        let begun = self.pending.iter().take_while(|pending| pending.valid_from_at <= now).count();
+        let current = match begun.checked_sub(1) {
+            None => self.current.as_ref(),
+            Some(last) => self.pending.get(last).and_then(|pending| pending.definition.as_ref()),
+        };
+        let later = self.pending.iter().skip(begun).filter_map(|it| it.definition.as_ref());
+        let lasts =
+            move |definition: &&Arc<TerritoryDef>| definition.valid_to_at.is_none_or(|to| to > now);
+        current.into_iter().chain(later).filter(lasts)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct PendingTerritory {
     pub valid_from_at: Timestamp,
@@ -231,6 +246,8 @@ pub struct LeadEntity {
     pub fields: Arc<LeadFields>,
     /// Of the lead's first event: the total age never restarts.
     pub lead_created_at: Timestamp,
+    /// When the first event came.
+    pub arrived_at: Timestamp,
     pub fast: bool,
     pub seen: Seen,
     pub phase: Phase,
@@ -249,6 +266,8 @@ pub struct LeadEntity {
     /// Reps who had it and are not given it again.
     pub former_owners: Vec<RepId>,
     pub hops: u32,
+    /// Its last rep did not answer, or declined, and nobody has had it since.
+    pub left_its_rep: bool,
     /// Reps of assignments whose echo has not come back, oldest first.
     pub unconfirmed: Vec<RepId>,
     /// Who owns it in the CRM, as far as we know.

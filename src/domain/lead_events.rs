@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::assign::{self, Verdict};
+use super::crm_owner;
 use super::draft::Draft;
 use super::emit;
 use super::entity::{Ending, LeadEntity, Phase, Seen};
@@ -22,6 +23,7 @@ impl LeadEntity {
     fn new(fields: LeadFields, fast: bool, now: Timestamp) -> LeadEntity {
         LeadEntity {
             lead_created_at: fields.created_at,
+            arrived_at: now,
             crm_owner: fields.owner_id.clone(),
             fields: Arc::new(fields),
             fast,
@@ -36,6 +38,7 @@ impl LeadEntity {
             holds: Vec::new(),
             former_owners: Vec::new(),
             hops: 0,
+            left_its_rep: false,
             unconfirmed: Vec::new(),
             locked: false,
             locked_until_at: None,
@@ -61,14 +64,10 @@ impl LeadEntity {
         }
     }
 
-    /// The lock that the lead's own fields ask for.
-    fn lock_by_fields(&mut self, now: Timestamp) {
-        if let Some(until) = self.fields.locked_until_at
-            && until > now
-        {
-            self.locked = true;
-            self.locked_until_at = Some(until);
-        }
+    /// Its fields say how long it is locked: until then, or no more.
+    fn lock_until(&mut self, until: Option<Timestamp>, now: Timestamp) {
+        self.locked_until_at = until.filter(|until| *until > now);
+        self.locked = self.locked_until_at.is_some();
     }
 
     /// Ends it: out of rotation and timers; what is about the person is forgotten.
@@ -111,7 +110,7 @@ pub(super) fn created(draft: &mut Draft<'_>, event: &LeadCreated) {
     let Some(mut lead) = draft.lead(id).cloned() else {
         let mut lead = LeadEntity::new(event.fields.clone(), event.fast, now);
         lead.seen.note(&event.event_id);
-        lead.lock_by_fields(now);
+        lead.lock_until(event.fields.locked_until_at, now);
         return decide(draft, id, lead, Cause::Created);
     };
     if !lead.seen.note(&event.event_id) {
@@ -120,10 +119,13 @@ pub(super) fn created(draft: &mut Draft<'_>, event: &LeadCreated) {
     lead.last_event_at = now;
     lead.fast |= event.fast;
     let opted_out = !lead.fields.do_not_route && event.fields.do_not_route;
+    // The same as before says nothing new: a person may have unlocked it since.
+    if lead.fields.locked_until_at != event.fields.locked_until_at {
+        lead.lock_until(event.fields.locked_until_at, now);
+    }
     lead.fields = Arc::new(event.fields.clone());
     lead.fetch_needed = false;
     lead.owned_by(event.fields.owner_id.as_ref());
-    lead.lock_by_fields(now);
     match lead.phase {
         Phase::Ended(Ending::Converted | Ending::Merged) => {
             draft.count(Counter::EndedLead);
@@ -137,7 +139,12 @@ pub(super) fn created(draft: &mut Draft<'_>, event: &LeadCreated) {
 
 /// The fields of an open lead changed: what waits is decided anew, what is assigned stays, unless it has
 /// opted out just now.
-fn fields_changed(draft: &mut Draft<'_>, id: &LeadId, lead: LeadEntity, opted_out: bool) {
+pub(super) fn fields_changed(
+    draft: &mut Draft<'_>,
+    id: &LeadId,
+    lead: LeadEntity,
+    opted_out: bool,
+) {
     if lead.is_closed_status(&draft.policy) {
         draft.count(Counter::Ended);
         return end(draft, id, lead, Ending::Closed);
@@ -176,7 +183,12 @@ fn reopen(draft: &mut Draft<'_>, id: &LeadId, mut lead: LeadEntity) {
     lead.phase = Phase::New;
     lead.former_owners.clear();
     lead.hops = 0;
+    lead.left_its_rep = false;
     lead.hold_done = false;
+    if lead.locked_until_at.is_some_and(|until| until <= draft.now()) {
+        // It ran out while the lead had ended.
+        lead.lock_until(None, draft.now());
+    }
     decide(draft, id, lead, Cause::Updated);
 }
 
@@ -206,12 +218,7 @@ pub(super) fn updated(draft: &mut Draft<'_>, event: &LeadUpdated) {
         lead.opportunity_id = Some(opportunity.clone());
     }
     let opted_in = !lead.fields.do_not_route;
-    if let Some(changes) = &event.changes {
-        Arc::make_mut(&mut lead.fields).merge(changes, &event.cleared);
-        lead.owned_by(changes.owner_id.as_ref());
-    } else if !event.cleared.is_empty() {
-        Arc::make_mut(&mut lead.fields).merge(&Default::default(), &event.cleared);
-    }
+    take_changes(&mut lead, event, now);
     let opted_out = opted_in && lead.fields.do_not_route;
     if let Some(account) = &event.account_id {
         Arc::make_mut(&mut lead.fields).account_id = Some(account.clone());
@@ -225,14 +232,9 @@ pub(super) fn updated(draft: &mut Draft<'_>, event: &LeadUpdated) {
     }
     match event.kind {
         UpdateKind::Fields | UpdateKind::Status | UpdateKind::Undeleted => {
-            if event.cleared.iter().any(|name| name == "locked_until_at") {
-                lead.locked = false;
-                lead.locked_until_at = None;
-            }
-            lead.lock_by_fields(now);
             fields_changed(draft, id, lead, opted_out);
         }
-        UpdateKind::Owner => owner_changed(draft, id, lead, event),
+        UpdateKind::Owner => crm_owner::changed(draft, id, lead, event, opted_out),
         UpdateKind::Converted => finish(draft, id, lead, Ending::Converted),
         UpdateKind::Deleted => finish(draft, id, lead, Ending::Deleted),
         UpdateKind::Merged => finish(draft, id, lead, Ending::Merged),
@@ -248,6 +250,20 @@ pub(super) fn updated(draft: &mut Draft<'_>, event: &LeadUpdated) {
             Arc::make_mut(&mut lead.fields).do_not_route = unset != Some(false);
             do_not_route(draft, id, lead);
         }
+    }
+}
+
+/// The fields that an update states or clears.
+fn take_changes(lead: &mut LeadEntity, event: &LeadUpdated, now: Timestamp) {
+    if event.changes.is_none() && event.cleared.is_empty() {
+        return;
+    }
+    let changes = event.changes.clone().unwrap_or_default();
+    Arc::make_mut(&mut lead.fields).merge(&changes, &event.cleared);
+    lead.owned_by(changes.owner_id.as_ref());
+    let clears_lock = event.cleared.iter().any(|name| name == "locked_until_at");
+    if clears_lock || changes.locked_until_at.is_some() {
+        lead.lock_until(changes.locked_until_at, now);
     }
 }
 
@@ -281,6 +297,11 @@ fn ended_lead(
     how: Ending,
     event: &LeadUpdated,
 ) {
+    if let Some(owner) = &event.new_owner_id
+        && !lead.is_echo(owner)
+    {
+        lead.has_in_crm(owner);
+    }
     let status = event.changes.as_ref().and_then(|changes| changes.status.as_ref());
     let alive = status.is_some() && !lead.is_closed_status(&draft.policy);
     let back = !matches!(how, Ending::Converted | Ending::Merged)
@@ -327,53 +348,6 @@ pub(super) fn end(draft: &mut Draft<'_>, id: &LeadId, mut lead: LeadEntity, how:
     draft.set_lead(id, lead);
 }
 
-fn owner_changed(draft: &mut Draft<'_>, id: &LeadId, mut lead: LeadEntity, event: &LeadUpdated) {
-    let Some(owner) = event.new_owner_id.clone() else {
-        draft.count(Counter::NoChange);
-        return draft.set_lead(id, lead);
-    };
-    if let Some(at) = lead.unconfirmed.iter().rposition(|rep| *rep == owner) {
-        // The echo of our own write confirms that assignment and those before it.
-        lead.unconfirmed.drain(..=at);
-        draft.count(Counter::OwnEcho);
-        return draft.set_lead(id, lead);
-    }
-    if lead.phase == Phase::Assigned && lead.rep_id() == Some(&owner) {
-        draft.count(Counter::SameOwner);
-        return draft.set_lead(id, lead);
-    }
-    let queue = lead.placement.as_ref().and_then(|placement| placement.queue_id.as_ref());
-    if lead.phase == Phase::Queued && queue.is_some_and(|queue| queue.as_str() == owner.as_str()) {
-        draft.count(Counter::SameOwner);
-        return draft.set_lead(id, lead);
-    }
-    let known = draft.rep(&owner).is_some_and(|rep| rep.definition.is_some());
-    lead.unconfirmed.clear();
-    if !known {
-        let queue = super::ids::QueueId::new(owner.as_str());
-        let verdict = Verdict {
-            stage: Stage::Locked,
-            final_queue: true,
-            ..Verdict::queue(queue, Reason::ManualQueue)
-        };
-        emit::settle(draft, id, lead, verdict, Cause::Manual);
-        if let Some(mut lead) = draft.lead(id).cloned() {
-            lead.crm_owner = Some(owner);
-            draft.set_lead(id, lead);
-        }
-        return;
-    }
-    let territory = lead.placement.as_ref().and_then(|placement| placement.territory_id.clone());
-    if draft.policy.rotation.count_manual
-        && let Some(territory) = &territory
-        && let Some(mut pool) = draft.pool(territory).cloned()
-    {
-        pool.advance(&owner);
-        draft.set_pool(territory, pool);
-    }
-    emit::publish(draft, id, lead, emit::manual(owner, territory), Cause::Manual);
-}
-
 pub(super) fn activity(draft: &mut Draft<'_>, event: &LeadActivity) {
     let id = &event.lead_id;
     let Some(mut lead) = draft.lead(id).cloned() else {
@@ -383,9 +357,14 @@ pub(super) fn activity(draft: &mut Draft<'_>, event: &LeadActivity) {
         return draft.count(Counter::Repeat);
     }
     lead.last_event_at = draft.now();
-    let by_owner = event.rep_id.is_none() || event.rep_id.as_ref() == lead.rep_id();
     let decided_at = lead.placement.as_ref().map(|placement| placement.decided_at);
     let timely = decided_at.is_some_and(|decided_at| event.occurred_at >= decided_at);
+    // What nobody in particular did before the lead was given to its owner, an owner before did.
+    let answers = matches!(event.kind, ActivityKind::Accepted | ActivityKind::Declined);
+    let by_owner = match &event.rep_id {
+        None => timely || !answers,
+        Some(_) => event.rep_id.as_ref() == lead.rep_id(),
+    };
     if lead.phase != Phase::Assigned || !by_owner {
         draft.count(Counter::NoChange);
         return draft.set_lead(id, lead);
@@ -454,6 +433,7 @@ pub(super) fn reassign(draft: &mut Draft<'_>, id: &LeadId, cause: Cause) {
     if !lead.former_owners.contains(&rep_id) {
         lead.former_owners.push(rep_id.clone());
     }
+    lead.left_its_rep = true;
     if cause == Cause::Sla {
         sla::pause(draft, &rep_id);
         if lead.hops >= draft.policy.sla.max_hops {

@@ -7,6 +7,7 @@ mod availability;
 pub mod calendar;
 mod choice;
 mod company;
+mod crm_owner;
 mod deals;
 mod draft;
 mod emit;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::account::Account;
+use super::availability;
 use super::draft::Draft;
 use super::entity::{
     LoadEntity, PendingPolicy, PendingTerritory, PolicyEntity, PolicyVersion, RepEntity, Seen,
@@ -63,7 +64,8 @@ pub(super) fn territory_changed(draft: &mut Draft<'_>, event: &TerritoryChange) 
     }
 }
 
-/// Whether `parent` has `id` among its ancestors, by any definition in force or pending.
+/// Whether `parent` has `id` among its ancestors, by any definition in force now or later. It does not go by
+/// the timers that make a definition begin or end.
 fn makes_cycle(draft: &Draft<'_>, id: &TerritoryId, parent: &TerritoryId) -> bool {
     let mut seen: BTreeSet<TerritoryId> = BTreeSet::new();
     let mut level = vec![parent.clone()];
@@ -76,8 +78,7 @@ fn makes_cycle(draft: &Draft<'_>, id: &TerritoryId, parent: &TerritoryId) -> boo
             let Some(entity) = draft.territory(&at).filter(|_| seen.insert(at.clone())) else {
                 continue;
             };
-            let pending = entity.pending.iter().filter_map(|pending| pending.definition.as_ref());
-            let all = entity.current.iter().chain(pending);
+            let all = entity.lasting(draft.now());
             above.extend(all.filter_map(|definition| definition.parent_id.clone()));
         }
         if above.is_empty() {
@@ -166,6 +167,11 @@ pub(super) fn rep_changed(draft: &mut Draft<'_>, event: &RepChange) {
     let leaves = is_active(&old) && !is_active(&definition);
     let left_at = if leaves { Some(draft.now()) } else { left_before };
     seed_hours(draft, id, old.as_ref(), definition.as_ref());
+    if let (Some(old), Some(new)) = (&old, &definition)
+        && old.time_zone != new.time_zone
+    {
+        availability::zone_changed(draft, id, old, new);
+    }
     let entity = RepEntity {
         definition: definition.clone(),
         absences_done_at,

@@ -5,8 +5,7 @@
 //! owner's absences and the lead's holds. Deadlines that have not fired are computed anew when one of
 //! these changes; a step that has fired stays fired.
 
-use super::availability::calendar_of;
-use super::calendar::Clock;
+use super::calendar::{Calendar, Clock};
 use super::draft::Draft;
 use super::entity::{Ladder, LadderStep, LeadEntity};
 use super::fact::{Counter, Fact};
@@ -36,8 +35,26 @@ pub(super) fn arm(draft: &Draft<'_>, lead: &LeadEntity, rep_id: &RepId, class: &
         deferred_until_at: None,
     };
     let rep = draft.rep(rep_id).and_then(|rep| rep.definition.as_ref());
-    set_deadlines(&draft.policy, &mut ladder, rep, &lead.holds);
+    let calendar = calendar(&draft.policy, &ladder.clock, rep).unwrap_or(None);
+    set_deadlines(&mut ladder, calendar, rep, &lead.holds);
     ladder
+}
+
+/// The calendar that is gone from the policy.
+struct Gone;
+
+/// By which calendar a ladder's clock goes; none = the wall's.
+fn calendar<'p>(
+    policy: &'p Policy,
+    clock: &SlaClock,
+    rep: Option<&RepDef>,
+) -> Result<Option<&'p Calendar>, Gone> {
+    let name = match clock {
+        SlaClock::Wall => None,
+        SlaClock::Team(name) => Some(name),
+        SlaClock::Owner => rep.and_then(|rep| rep.calendar_id.as_ref()),
+    };
+    name.map(|name| policy.calendars.get(name).ok_or(Gone)).transpose()
 }
 
 /// The steps of a class, with no deadlines yet.
@@ -66,18 +83,11 @@ fn take_steps(policy: &Policy, ladder: &mut Ladder) {
 
 /// Computes the deadlines of the steps that have not fired.
 fn set_deadlines(
-    policy: &Policy,
     ladder: &mut Ladder,
+    calendar: Option<&Calendar>,
     rep: Option<&RepDef>,
     holds: &[(Timestamp, Timestamp)],
 ) {
-    let calendar = match &ladder.clock {
-        SlaClock::Wall => None,
-        // A calendar that is gone from the policy leaves the deadlines that it gave.
-        SlaClock::Team(name) if !policy.calendars.contains_key(name) => return,
-        SlaClock::Team(name) => policy.calendars.get(name),
-        SlaClock::Owner => rep.and_then(|rep| calendar_of(policy, rep)),
-    };
     let clock = calendar.map_or(Clock::Wall, Clock::Calendar);
     let away = rep.into_iter().flat_map(|rep| &rep.away).map(|away| (away.from_at, away.to_at));
     let blocked: Vec<(Timestamp, Timestamp)> = away.chain(holds.iter().copied()).collect();
@@ -88,7 +98,10 @@ fn set_deadlines(
             0 => clock.add_open_time(armed_at, step.after, &blocked),
             days => after_days(clock, armed_at, days, &blocked),
         };
-        step.due_at = due_at.unwrap_or(Timestamp::MAX);
+        let due_at = due_at.unwrap_or(Timestamp::MAX);
+        // A hold that began at the very deadline came before it.
+        let holding = holds.iter().find(|(from, to)| *from <= due_at && due_at < *to);
+        step.due_at = holding.map_or(due_at, |(_, to)| *to);
     }
 }
 
@@ -119,7 +132,9 @@ pub(super) fn recompute(draft: &Draft<'_>, lead: &LeadEntity) -> Option<Ladder> 
     if draft.policy.sla.recompute_open && !ladder.stopped {
         take_steps(&draft.policy, &mut ladder);
     }
-    set_deadlines(&draft.policy, &mut ladder, rep, &lead.holds);
+    // A calendar that is gone from the policy leaves the deadlines that it gave.
+    let calendar = calendar(&draft.policy, &ladder.clock, rep).ok()?;
+    set_deadlines(&mut ladder, calendar, rep, &lead.holds);
     if *before == ladder {
         return None;
     }

@@ -24,8 +24,8 @@ records! {
     RepEntity { definition, absences_done_at, left_at, paused_until_at, seen }
     AccountEntity { definition, seen }
     LeadEntity {
-        fields, lead_created_at, fast, seen, phase, assignment_no, placement, ladder, touched_at,
-        accepted_at, held_since, holds, former_owners, hops, unconfirmed, crm_owner, locked,
+        fields, lead_created_at, arrived_at, fast, seen, phase, assignment_no, placement, ladder,
+        touched_at, accepted_at, held_since, holds, former_owners, hops, left_its_rep, unconfirmed, crm_owner, locked,
         locked_until_at, hold_until_at, hold_done, fetch_needed, retry_at, last_reroute_at,
         last_event_at, opportunity_id, segment,
     }

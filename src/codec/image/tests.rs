@@ -47,6 +47,7 @@ pub(super) fn lead(number: i64, text: &str, ended: bool) -> LeadEntity {
             attributes: BTreeMap::from([(text.to_owned(), "x".to_owned())]),
             ..LeadFields::default()
         }),
+        arrived_at: Timestamp(number + 1),
         lead_created_at: at,
         fast: ended,
         seen: Seen(vec![u64::MAX, 0, number as u64]),
@@ -94,6 +95,7 @@ pub(super) fn lead(number: i64, text: &str, ended: bool) -> LeadEntity {
         locked_until_at: Some(at),
         hold_until_at: None,
         hold_done: true,
+        left_its_rep: !ended,
         fetch_needed: false,
         retry_at: None,
         last_reroute_at: Some(at),
