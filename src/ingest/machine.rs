@@ -240,11 +240,10 @@ fn patched(
 ) -> (BTreeMap<String, Value>, bool) {
     let (mut texts, mut whole) = (BTreeMap::new(), true);
     for (name, diff) in change.diffs.iter().filter(|(name, _)| object.keeps(name)) {
-        let known = picture.get(name);
-        if known.is_some_and(|(_, known)| !stamp.is_after(known)) {
+        if picture.has_since(name, stamp) {
             continue;
         }
-        let old = known.and_then(|(value, _)| value.as_str());
+        let old = picture.get(name).and_then(|(value, _)| value.as_str());
         match old.and_then(|old| patch::apply(old, diff)) {
             Some(new) => drop(texts.insert(name.clone(), Value::from(new))),
             None => whole = false,

@@ -1,7 +1,9 @@
 //! What is known of each record of the CRM, field by field, with when it was said.
 //!
 //! An update carries only what changed, and may come late; so a field takes a value only from what was said
-//! after what it has. A batch's pictures roll back together: the journal has each as it was.
+//! after what it has, and after the record was last seen as a whole. So a repeat finds nothing to say, though
+//! only the last few events are known again by their identity. A batch's pictures roll back together: the journal
+//! has each as it was.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +35,8 @@ pub enum Life {
     Deleted,
 }
 
-/// How many events a picture remembers, to know them again.
+/// How many events a picture remembers, to know them again. One that is older has nothing to say either, by
+/// what the picture has and has told; it costs the look.
 const SEEN: usize = 16;
 
 /// One record.
@@ -64,9 +67,16 @@ impl Picture {
         known.map(|(name, (value, _))| (name, value))
     }
 
+    /// Whether a field was said as late as this, or later. A whole record says all its fields, those too that
+    /// it does not have.
+    pub fn has_since(&self, name: &str, stamp: &Stamp) -> bool {
+        let said = self.fields.get(name).map(|(_, known)| known);
+        said.into_iter().chain(&self.whole).any(|known| !stamp.is_after(known))
+    }
+
     /// Takes a value if it was said after what is known; whether it was.
     pub fn put(&mut self, name: &str, value: Value, stamp: &Stamp) -> bool {
-        if self.fields.get(name).is_some_and(|(_, known)| !stamp.is_after(known)) {
+        if self.has_since(name, stamp) {
             return false;
         }
         self.fields.insert(name.to_owned(), (value, stamp.clone()));
@@ -272,6 +282,9 @@ mod tests {
         assert!(!picture.put("A", json!(2), &stamp(5)), "the same again");
         assert!(picture.put("B", json!(3), &stamp(4)), "a late event fills what nobody said since");
         assert_eq!(picture.get("A").map(|(value, _)| value.clone()), Some(json!(1)));
+        picture.whole = Some(stamp(6));
+        assert!(!picture.put("C", json!(4), &stamp(6)), "the whole record had no such field");
+        assert!(picture.put("C", json!(4), &stamp(7)));
     }
 
     #[test]
