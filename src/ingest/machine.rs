@@ -216,10 +216,16 @@ impl Machine {
             return Outcome::Ignored("superseded");
         }
         picture.stale_since = Some(picture.stale_since.unwrap_or(i64::MIN).max(change.at()));
-        let known = before.is_some_and(|it| it.life != Life::Deleted || !it.told.is_empty());
         let is_lead = self.mapping.object(&key.entity).is_some_and(|it| it.to == Target::Lead);
-        if is_lead && (known || change.change_type == ChangeType::GapCreate) {
-            done.events.push(canonical::fetch_needed(change, &key.id));
+        let kind = change.change_type.name();
+        let is_repeat = picture.told.get(kind).and_then(Value::as_i64) >= Some(change.at());
+        if is_lead && !is_repeat {
+            let known = before
+                .is_some_and(|it| it.life != Life::Deleted || it.told.contains_key("created"));
+            if known || change.change_type == ChangeType::GapCreate {
+                done.events.push(canonical::fetch_needed(change, &key.id));
+            }
+            picture.told.insert(kind.to_owned(), Value::from(change.at()));
         }
         if change.change_type == ChangeType::GapDelete {
             picture.end(&stamp);
@@ -270,7 +276,8 @@ fn merge(
         }
         return Ok(BTreeSet::new());
     }
-    if is_over(&picture.ended) {
+    let is_back = change.change_type == ChangeType::Undelete;
+    if is_over(&picture.ended) || is_back && is_over(&picture.whole) {
         return Err("superseded");
     }
     let mut fresh = BTreeSet::new();

@@ -63,8 +63,7 @@ fn created(step: &mut Step<'_>) -> Result<Outcome> {
         step.picture.told.insert("converted".to_owned(), Value::Bool(true));
         return Ok(Outcome::Ignored("converted"));
     }
-    let is_told = step.picture.told.contains_key("created");
-    if step.change.change_type == ChangeType::Snapshot && is_told && step.fresh.is_empty() {
+    if step.picture.told.contains_key("created") && step.fresh.is_empty() {
         return Ok(Outcome::Ignored("unchanged"));
     }
     let mut fields = whole(step)?;
@@ -88,7 +87,6 @@ fn undeleted(step: &mut Step<'_>) -> Result<Outcome> {
     let mut value = update(step, "UNDELETED");
     value.insert("changes".to_owned(), Value::Object(whole(step)?));
     step.emit(Topic::LeadUpdated, "UNDELETED", value);
-    step.picture.told.insert("created".to_owned(), Value::Bool(true));
     Ok(Outcome::Mapped)
 }
 

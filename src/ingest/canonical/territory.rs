@@ -186,6 +186,8 @@ fn note(step: &mut Step<'_>, rule: &str, list: &str, id: &str, value: Option<Val
 pub(super) fn rule(step: &mut Step<'_>) -> Result<Outcome> {
     if step.is_delete() {
         step.end();
+    } else if step.fresh.is_empty() {
+        return Ok(Outcome::Ignored("unchanged"));
     }
     let Some(entity) = step.mapping.of(Target::Rule).next() else {
         return Ok(Outcome::Ignored("object_not_wanted"));
