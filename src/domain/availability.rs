@@ -1,13 +1,13 @@
 //! The one gate for every stage: who may take this lead now, and when somebody next could.
 
+use super::asked::Asked;
 use super::calendar::{self, Calendar};
 use super::draft::Draft;
 use super::entity::{LeadEntity, LoadEntity, RepEntity, WindowCount};
 use super::ids::{RepId, TerritoryId};
-use super::input::{Cap, CapWindow, RepDef};
+use super::input::{Away, Cap, CapWindow, RepDef};
 use super::policy::Policy;
 use super::published::Ineligible;
-use super::text;
 use super::time::{Span, Timestamp};
 
 const HOUR: Span = Span::from_secs(3_600);
@@ -36,16 +36,17 @@ pub(super) fn gate(
     draft: &Draft<'_>,
     rep_id: &RepId,
     rep: Option<&RepEntity>,
-    lead: &LeadEntity,
+    asked: &Asked<'_>,
     pool: Option<&TerritoryId>,
 ) -> Gate {
+    let lead = asked.lead;
     let mut gate = Gate::default();
     match rep {
         None => gate.absent.push(Ineligible::Unknown),
         Some(rep) => {
             gate.absent = absent(draft, rep_id, rep, pool, Some(lead));
             let definition = rep.definition.as_ref();
-            gate.unsuited = definition.map(|rep| unsuited(draft, rep, lead)).unwrap_or_default();
+            gate.unsuited = definition.map(|rep| unsuited(draft, rep, asked)).unwrap_or_default();
         }
     }
     if lead.former_owners.contains(rep_id) {
@@ -71,7 +72,7 @@ pub(super) fn absent(
     if rep.paused || paused_until(entity, now).is_some() {
         reasons.push(Ineligible::Paused);
     }
-    if away_until(rep, now).is_some() {
+    if rep.away.iter().any(|away| away.covers(now)) {
         reasons.push(Ineligible::Away);
     }
     if calendar_of(&draft.policy, rep).is_some_and(|calendar| !calendar.is_open(now)) {
@@ -103,58 +104,26 @@ pub(super) fn is_relaxed(draft: &Draft<'_>, lead: &LeadEntity) -> bool {
     relax > Span::ZERO && draft.now() >= lead.lead_created_at + relax
 }
 
-fn unsuited(draft: &Draft<'_>, rep: &RepDef, lead: &LeadEntity) -> Vec<Ineligible> {
-    if is_relaxed(draft, lead) { Vec::new() } else { lacks(rep, lead) }
-}
-
-/// The skills and languages that the lead asks for and the rep lacks.
-pub(super) fn lacks(rep: &RepDef, lead: &LeadEntity) -> Vec<Ineligible> {
-    let mut reasons = Vec::new();
-    let has = |skill: &String| {
-        let wanted = text::normalise(skill);
-        rep.skills.iter().any(|own| text::normalise(own) == wanted)
-    };
-    if !lead.fields.required_skills.iter().all(has) {
-        reasons.push(Ineligible::Skill);
-    }
-    if let Some(language) = &lead.fields.language
-        && !rep.languages.is_empty()
-    {
-        let wanted = primary_subtag(language);
-        if !rep.languages.iter().any(|own| primary_subtag(own) == wanted) {
-            reasons.push(Ineligible::Language);
-        }
-    }
-    reasons
-}
-
-fn primary_subtag(language: &str) -> String {
-    text::normalise(language.split(['-', '_']).next().unwrap_or_default()).into_owned()
-}
-
-/// How many of the preferred skills the rep has.
-pub(super) fn preferred(rep: &RepDef, lead: &LeadEntity) -> usize {
-    let has = |skill: &&String| {
-        let wanted = text::normalise(skill);
-        rep.skills.iter().any(|own| text::normalise(own) == wanted)
-    };
-    lead.fields.preferred_skills.iter().filter(has).count()
+fn unsuited(draft: &Draft<'_>, rep: &RepDef, asked: &Asked<'_>) -> Vec<Ineligible> {
+    if is_relaxed(draft, asked.lead) { Vec::new() } else { asked.lacking(rep) }
 }
 
 pub(super) fn calendar_of<'p>(policy: &'p Policy, rep: &RepDef) -> Option<&'p Calendar> {
     policy.calendars.get(rep.calendar_id.as_ref()?)
 }
 
-/// The end of the absences that cover this instant, touching ones taken together.
-pub(super) fn away_until(rep: &RepDef, at: Timestamp) -> Option<Timestamp> {
-    let mut until = at;
-    loop {
-        let covers = |a: &&super::input::Away| a.from_at <= until && until < a.to_at;
-        match rep.away.iter().filter(covers).map(|a| a.to_at).max() {
-            Some(later) => until = later,
-            None => return (until > at).then_some(until),
+/// The absences that end after an instant, in their order, those that touch or overlap as one.
+fn absences(rep: &RepDef, after: Timestamp) -> Vec<Away> {
+    let mut spans: Vec<Away> = rep.away.iter().filter(|away| after < away.to_at).copied().collect();
+    spans.sort_unstable_by_key(|away| away.from_at);
+    spans.dedup_by(|next, last| {
+        let goes_on = next.from_at <= last.to_at;
+        if goes_on {
+            last.to_at = last.to_at.max(next.to_at);
         }
-    }
+        goes_on
+    });
+    spans
 }
 
 pub(super) fn has_open_cap(rep: &RepDef) -> bool {
@@ -305,10 +274,11 @@ pub(super) fn next_chance(
             at = at.max(frees_at(draft, rep_id, rep, cap)?);
         }
     }
+    let absences = absences(rep, at);
     // An absence may end while the calendar is closed, and a calendar open into an absence.
     for _ in 0..64 {
         let before = at;
-        at = away_until(rep, at).unwrap_or(at);
+        at = absences.iter().find(|away| away.covers(at)).map_or(at, |away| away.to_at);
         if let Some(calendar) = calendar_of(&draft.policy, rep) {
             at = calendar.next_open(at)?;
         }

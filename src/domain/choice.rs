@@ -4,6 +4,7 @@
 use std::iter::Peekable;
 use std::slice::Iter;
 
+use super::asked::Asked;
 use super::availability::{self, Gate};
 use super::company;
 use super::draft::Draft;
@@ -101,6 +102,7 @@ fn look<'d>(
     let query = shared.map(|shared| win_rate::Query::new(Some(shared), &segment));
     let by_amount = draft.policy.choice.objective == Objective::ExpectedAmount;
     let prospect = by_amount.then(|| win_rate::Prospect::new(shared, &segment));
+    let asked = Asked::of(lead);
     let look_at = |(rep_id, weight): (&RepId, u32)| {
         let entity = draft.rep(rep_id);
         let rep = entity.and_then(|rep| rep.definition.as_ref());
@@ -111,8 +113,8 @@ fn look<'d>(
             rep_id: rep_id.clone(),
             rep: entity,
             weight: u64::from(weight) * rep.map_or(1, |rep| u64::from(rep.weight)),
-            gate: availability::gate(draft, rep_id, entity, lead, Some(pool_id)),
-            preferred: rep.map_or(0, |rep| availability::preferred(rep, lead)),
+            gate: availability::gate(draft, rep_id, entity, &asked, Some(pool_id)),
+            preferred: rep.map_or(0, |rep| asked.preferred(rep)),
             estimate,
             worth: prospect.as_ref().map(|prospect| prospect.worth(draft.learned(rep_id))),
             place: None,

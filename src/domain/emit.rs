@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::asked::Asked;
 use super::assign::Verdict;
 use super::availability;
 use super::draft::Draft;
@@ -82,8 +83,8 @@ pub(super) fn publish(
         lead.ladder = Some(sla::arm(draft, &lead, rep_id, &class));
         availability::given(draft, rep_id, verdict.territory_id.as_ref());
         let rep = draft.rep(rep_id).and_then(|rep| rep.definition.as_ref());
-        let unsuited = rep.is_some_and(|rep| !availability::lacks(rep, &lead).is_empty());
-        if unsuited && cause != Cause::Manual && availability::is_relaxed(draft, &lead) {
+        let relaxed = cause != Cause::Manual && availability::is_relaxed(draft, &lead);
+        if relaxed && rep.is_some_and(|rep| !Asked::of(&lead).lacking(rep).is_empty()) {
             draft.count(Counter::Relaxed);
         }
         if cause != Cause::Manual {

@@ -257,6 +257,13 @@ pub struct Away {
     pub to_at: Timestamp,
 }
 
+impl Away {
+    /// Whether it is going on at this instant.
+    pub fn covers(self, at: Timestamp) -> bool {
+        self.from_at <= at && at < self.to_at
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CapWindow {
     Hour,

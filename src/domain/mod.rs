@@ -2,6 +2,7 @@
 
 pub mod account;
 mod account_match;
+mod asked;
 mod assign;
 mod availability;
 pub mod calendar;

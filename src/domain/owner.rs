@@ -14,6 +14,7 @@ use super::text;
 use super::time::{Span, Timestamp};
 
 use super::account_match::{self, AccountMatch};
+use super::asked::Asked;
 use super::assign::Verdict;
 
 /// The account of the lead and its ancestors, nearest first.
@@ -169,7 +170,8 @@ fn to_owner(
     next_at: &mut Option<Timestamp>,
 ) -> Option<Verdict> {
     let rep = draft.rep(rep_id);
-    let state = gate(draft, rep_id, rep, lead, None);
+    let asked = Asked::of(lead);
+    let state = gate(draft, rep_id, rep, &asked, None);
     if state.is_open() {
         return Some(Verdict::owner(rep_id.clone(), stage, reason));
     }
@@ -193,7 +195,7 @@ fn to_owner(
                 let rep = rep.and_then(|rep| rep.definition.as_ref());
                 let cover = rep.and_then(|rep| rep.cover_id.clone());
                 if let Some(cover) = cover
-                    && gate(draft, &cover, draft.rep(&cover), lead, None).is_open()
+                    && gate(draft, &cover, draft.rep(&cover), &asked, None).is_open()
                 {
                     return Some(Verdict::owner(cover, stage, reason));
                 }

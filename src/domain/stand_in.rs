@@ -5,6 +5,7 @@
 //! member a lead is taken for, the turn is theirs. Somebody who left, lacks a skill, or had the lead before
 //! is never waited for.
 
+use super::asked::Asked;
 use super::assign::Verdict;
 use super::availability::{self, gate};
 use super::choice::members_once;
@@ -40,8 +41,9 @@ pub(super) fn verdict(
         return None;
     }
     let members = members_once(members).into_iter();
+    let asked = Asked::of(lead);
     let absent: Vec<Absent> =
-        members.filter_map(|(rep, weight)| absent(draft, lead, pool_id, rep, weight)).collect();
+        members.filter_map(|(rep, weight)| absent(draft, &asked, pool_id, rep, weight)).collect();
     for choice in choices {
         let found = match choice {
             WhenUnavailable::NextStage => return None,
@@ -83,7 +85,7 @@ pub(super) fn verdict(
 
 fn absent(
     draft: &Draft<'_>,
-    lead: &LeadEntity,
+    asked: &Asked<'_>,
     pool_id: &TerritoryId,
     rep_id: &RepId,
     weight: u32,
@@ -91,7 +93,7 @@ fn absent(
     let entity = draft.rep(rep_id)?;
     let rep = entity.definition.as_ref()?;
     let weight = u64::from(weight) * u64::from(rep.weight);
-    let state = gate(draft, rep_id, Some(entity), lead, Some(pool_id));
+    let state = gate(draft, rep_id, Some(entity), asked, Some(pool_id));
     let by_clock = |one: &Ineligible| matches!(one, Ineligible::Away | Ineligible::OutsideCalendar);
     let for_now =
         |one: &Ineligible| by_clock(one) || matches!(one, Ineligible::Paused | Ineligible::Capped);
@@ -102,7 +104,7 @@ fn absent(
     let back_at = availability::next_chance(draft, rep_id, Some(pool_id));
     let soon = back_at.is_some_and(|at| at.since(draft.now()) < within);
     let stands_in =
-        |cover: &&RepId| gate(draft, cover, draft.rep(cover), lead, Some(pool_id)).is_open();
+        |cover: &&RepId| gate(draft, cover, draft.rep(cover), asked, Some(pool_id)).is_open();
     Some(Absent {
         rep_id: rep_id.clone(),
         weight,

@@ -15,9 +15,12 @@ pub(super) fn host(text: &str) -> Option<String> {
     (host.contains('.') && !host.starts_with('.')).then(|| host.to_owned())
 }
 
+/// A domain has at most 253 characters; what is longer is none.
+const MAX_BYTES: usize = 253 * 4;
+
 /// `eu.shop.acme.com` → itself, `shop.acme.com`, `acme.com`: everything with a dot in it.
 pub(super) fn with_parents(host: &str) -> impl Iterator<Item = &str> {
-    let mut next = Some(host);
+    let mut next = Some(host).filter(|host| host.len() <= MAX_BYTES);
     std::iter::from_fn(move || {
         let this = next.filter(|host| host.contains('.'))?;
         next = this.split_once('.').map(|(_, parent)| parent);
@@ -73,5 +76,6 @@ mod tests {
     fn parents_end_before_the_top() {
         let all: Vec<&str> = with_parents("eu.shop.acme.com").collect();
         assert_eq!(all, ["eu.shop.acme.com", "shop.acme.com", "acme.com"]);
+        assert_eq!(with_parents(&"a.".repeat(100_000)).count(), 0);
     }
 }

@@ -5,6 +5,8 @@
 //! slot. Whoever finds a slot looks at the account itself, so a collision costs a look and changes nothing.
 //! Nothing that is answered depends on slots or on the order in which accounts came.
 
+use std::collections::BTreeSet;
+
 use super::domain::host;
 use super::name::{normalise_company, sorted, squashed};
 use super::postings::Postings;
@@ -219,9 +221,8 @@ impl Accounts {
             return;
         }
         self.named = if add { self.named + 1 } else { self.named.saturating_sub(1) };
-        let words: Vec<&str> = name.split(' ').collect();
-        let repeated = |(at, word): &(usize, &&str)| words[..*at].contains(word);
-        for (_, word) in words.iter().enumerate().filter(|one| !repeated(one)) {
+        let words: BTreeSet<&str> = name.split(' ').collect();
+        for word in words {
             let word = place(Key::of("word", word));
             let count = self.words.remove(word, |_| true).unwrap_or(0);
             let count = if add { count + 1 } else { count.saturating_sub(1) };

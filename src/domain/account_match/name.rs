@@ -7,7 +7,8 @@
 //! 0.88 they are two words, and count 0), weighted by its rarity among the accounts, ln(1 + N / (n + 1)) for a
 //! word that n of N have: "software" says little, "globex" much. The mean of both directions is taken.
 //! Names that differ in blanks only are alike ("data dog", "datadog"). A word with a digit in it is a name
-//! of its own: unless both names have the same ones, they are not alike at all.
+//! of its own: unless both names have the same ones, they are not alike at all. Nor is a name of more than
+//! 256 letters like any but itself: each word of one name is compared with each of the other, letter by letter.
 //! (Winkler 1990 for the measure of words; Cohen, Ravikumar & Fienberg 2003 for soft matching weighted by rarity.)
 
 use unicode_normalization::UnicodeNormalization;
@@ -154,6 +155,9 @@ pub(super) fn sorted(normalised: &str) -> String {
 /// Two words less alike than this are two words.
 const SAME_WORD: f64 = 0.88;
 
+/// A CRM's longest name; one that is longer is only compared as a whole.
+const LONGEST: usize = 256;
+
 /// How alike two normalised names are, with the rarity of words.
 pub(super) fn similarity(a: &str, b: &str, rarity: &impl Fn(&str) -> f64) -> f64 {
     if a.is_empty() || b.is_empty() {
@@ -162,7 +166,8 @@ pub(super) fn similarity(a: &str, b: &str, rarity: &impl Fn(&str) -> f64) -> f64
     if squashed(a) == squashed(b) {
         return 1.0;
     }
-    if numbers(a) != numbers(b) {
+    let is_long = |name: &str| name.chars().nth(LONGEST).is_some();
+    if is_long(a) || is_long(b) || numbers(a) != numbers(b) {
         return 0.0;
     }
     let (left, right): (Vec<&str>, Vec<&str>) = (a.split(' ').collect(), b.split(' ').collect());

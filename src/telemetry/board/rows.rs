@@ -156,7 +156,7 @@ impl Row {
         let Some(rep) = self.definition.as_ref().filter(|rep| rep.active) else {
             return "left".to_owned();
         };
-        let away = rep.away.iter().any(|away| away.from_at <= now && now < away.to_at);
+        let away = rep.away.iter().any(|away| away.covers(now));
         let status = match self.kept_out {
             _ if rep.paused => "paused",
             _ if away => "away",

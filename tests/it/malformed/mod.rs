@@ -5,6 +5,8 @@ pub(crate) mod cases;
 #[cfg(feature = "edge")]
 mod config;
 #[cfg(feature = "edge")]
+mod heavy;
+#[cfg(feature = "edge")]
 mod raw;
 
 use std::collections::BTreeMap;
