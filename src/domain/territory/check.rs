@@ -85,11 +85,12 @@ impl Check {
                 }
                 Quick::In(dimension, values) => {
                     let own = key.value((dimension, 0));
-                    all &= own.is_some_and(|own| values.contains(&own));
+                    all &= own.is_some_and(|own| values.binary_search(&own).is_ok());
                 }
                 Quick::Prefix(dimension, heads) => {
-                    let own = |head: &u64| key.value((dimension, (head >> 56) as u8));
-                    all &= heads.iter().any(|head| own(head) == Some(*head));
+                    let mut own =
+                        (1..=SHORT as u8).filter_map(|bytes| key.value((dimension, bytes)));
+                    all &= own.any(|own| heads.binary_search(&own).is_ok());
                 }
                 Quick::Other => all = false,
             }

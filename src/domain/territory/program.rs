@@ -26,7 +26,7 @@ const MOST_CONDITIONS: usize = u16::MAX as usize;
 /// A condition in its quick form, as the filing looks at it.
 pub(super) enum Quick<'a> {
     In(u8, &'a [u64]),
-    /// Heads of prefixes.
+    /// Heads of prefixes; both are sorted.
     Prefix(u8, &'a [u64]),
     /// Low and high, of one length.
     Range(u8, u64, u64),
@@ -103,10 +103,8 @@ fn quick(
                 return None;
             }
             let dimension = dictionary.use_dimension(field)?;
-            let heads = prefixes.iter().map(|prefix| head(prefix.as_bytes()));
-            let mut words = vec![header(PREFIX, dimension, 0, prefixes.len())];
-            words.extend(heads);
-            Some(words)
+            let heads = prefixes.iter().map(|prefix| head(prefix.as_bytes())).collect();
+            Some(listed(PREFIX, dimension, heads))
         }
         Op::BetweenNumber { low, high } => {
             let Field::Lead(field) = field else { return None };
@@ -141,11 +139,15 @@ fn texts(
 ) -> Option<Vec<u64>> {
     let dimension = dictionary.use_dimension(field)?;
     let known = values.iter().filter(|value| !value.is_empty());
-    let mut tokens: Vec<u64> = known.map(|value| dictionary.use_text(value).0).collect();
-    tokens.sort_unstable();
-    let mut words = vec![header(op, dimension, 0, tokens.len())];
-    words.extend(tokens);
-    Some(words)
+    let tokens = known.map(|value| dictionary.use_text(value).0).collect();
+    Some(listed(op, dimension, tokens))
+}
+
+/// A condition and its operands, which are looked up among each other.
+fn listed(op: u64, dimension: u8, mut operands: Vec<u64>) -> Vec<u64> {
+    operands.sort_unstable();
+    operands.insert(0, header(op, dimension, 0, operands.len()));
+    operands
 }
 
 /// What a block used of the dictionary is let go; how many words it has.

@@ -42,6 +42,15 @@ fn skills(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("s{number}")).collect()
 }
 
+/// A territory by one condition on cities, and a lead of the last city that it lists.
+fn cities(op: &str) -> Vec<String> {
+    let values: Vec<String> = (0..100_000).map(|number| format!("c{number}")).collect();
+    let rules = json!([{ "all": [{ "field": "city", "op": op, "values": values }] }]);
+    let west = json!({ "event_id": "w", "territory_id": "west", "name": "West", "rules": rules,
+        "members": [{ "rep_id": "ann" }] });
+    vec![event("territory-changed", west), lead(json!({ "city": "c99999" }))]
+}
+
 /// What each is, and its lines; the last is a lead.
 fn cases() -> Vec<(&'static str, Vec<String>)> {
     let plain = || rep("ann", json!({}));
@@ -54,6 +63,8 @@ fn cases() -> Vec<(&'static str, Vec<String>)> {
     let called = |name: &str| account(json!({ "name": name }));
     let from = |company: &str| lead(json!({ "company": company, "phone": "123456789012" }));
     vec![
+        ("a rule of many values", cities("IN")),
+        ("a rule of many prefixes", cities("PREFIX")),
         (
             "skills that are required",
             vec![
