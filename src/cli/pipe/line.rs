@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::answer::Broken;
 use crate::codec::error::{Error, Result, reason};
 use crate::codec::json;
 use crate::domain::ids::DomainId;
@@ -39,57 +40,35 @@ pub(super) struct Event {
     pub(super) value: Value,
 }
 
-/// A line that nothing can be made of, with what is known of it for the dead letter.
-#[derive(Debug)]
-pub(super) struct Broken {
-    pub(super) error: Error,
-    pub(super) key: Value,
-    pub(super) at: Option<Timestamp>,
-    /// The line's value, or its text.
-    pub(super) value: Value,
-}
-
 pub(super) fn read(text: &[u8]) -> std::result::Result<Line, Box<Broken>> {
-    let text = text.trim_ascii();
     if text.is_empty() {
         return Ok(Line::Blank);
     }
-    let whole = || Value::from(String::from_utf8_lossy(text));
-    let broken = |error| Box::new(Broken { error, key: Value::Null, at: None, value: whole() });
     match json::parse(text) {
-        Ok(Value::Object(fields)) => understand(fields).map_err(|fault| {
-            let (error, fields) = *fault;
-            Box::new(Broken {
-                error,
-                key: fields.get("key").cloned().unwrap_or_default(),
-                at: fields.get("timestamp").and_then(|at| instant("timestamp", at).ok()),
-                value: fields.get("value").cloned().unwrap_or_else(whole),
-            })
-        }),
-        Ok(_) => Err(broken(Error::new(reason::JSON_TYPE, "line", "must be an object"))),
-        Err(error) => Err(broken(Error { field: "line".to_owned(), ..error })),
+        Ok(Value::Object(fields)) => {
+            understand(fields).map_err(|error| Box::new(Broken::event(error, text, moment(text))))
+        }
+        Ok(_) => {
+            let error = Error::new(reason::JSON_TYPE, "line", "must be an object");
+            Err(Box::new(Broken::line(error, text)))
+        }
+        Err(error) => {
+            let error = Error { field: "line".to_owned(), ..error };
+            Err(Box::new(Broken::line(error, text)))
+        }
     }
 }
 
-type Fault = Box<(Error, Map<String, Value>)>;
-
-fn understand(mut fields: Map<String, Value>) -> std::result::Result<Line, Fault> {
-    let line = if fields.contains_key("tick") {
+fn understand(mut fields: Map<String, Value>) -> Result<Line> {
+    if fields.contains_key("tick") {
         tick(&fields)
     } else if fields.contains_key("state") {
         question(&fields)
     } else if let Some(inner) = fields.get_mut("dry_run").map(Value::take) {
         only(&fields, &["dry_run"]).and_then(|()| dry_run(inner))
     } else {
-        match envelope(&fields) {
-            Ok((topic, domain, at)) => {
-                let value = fields.remove("value").unwrap_or_default();
-                Ok(Line::Event(Event { topic, domain, at, value }))
-            }
-            Err(error) => Err(error),
-        }
-    };
-    line.map_err(|error| Box::new((error, fields)))
+        event(fields).map(Line::Event)
+    }
 }
 
 fn only(fields: &Map<String, Value>, known: &[&str]) -> Result<()> {
@@ -128,15 +107,20 @@ fn question(fields: &Map<String, Value>) -> Result<Line> {
 }
 
 fn dry_run(inner: Value) -> Result<Line> {
-    let Value::Object(mut fields) = inner else {
+    let Value::Object(fields) = inner else {
         return Err(Error::new(reason::JSON_TYPE, "dry_run", "must be an object"));
     };
-    let (topic, domain, at) = envelope(&fields)?;
-    if !topic.is_reference() {
+    let event = event(fields)?;
+    if !event.topic.is_reference() {
         return Err(Error::new(reason::JSON_ENUM, "topic", "must be one of reference data"));
     }
+    Ok(Line::DryRun(event))
+}
+
+fn event(mut fields: Map<String, Value>) -> Result<Event> {
+    let (topic, domain, at) = envelope(&fields)?;
     let value = fields.remove("value").unwrap_or_default();
-    Ok(Line::DryRun(Event { topic, domain, at, value }))
+    Ok(Event { topic, domain, at, value })
 }
 
 fn envelope(fields: &Map<String, Value>) -> Result<(Topic, DomainId, Timestamp)> {
@@ -161,6 +145,11 @@ fn envelope(fields: &Map<String, Value>) -> Result<(Topic, DomainId, Timestamp)>
         Some(at) => instant("timestamp", at)?,
     };
     Ok((topic, domain, at))
+}
+
+/// When a line is from of which nothing else is understood.
+fn moment(text: &[u8]) -> Option<Timestamp> {
+    instant("timestamp", json::parse(text).ok()?.get("timestamp")?).ok()
 }
 
 fn instant(name: &str, value: &Value) -> Result<Timestamp> {

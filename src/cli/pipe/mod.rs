@@ -5,6 +5,7 @@
 //! due before T, then the record; a tick T fires all that is due by T. A jump is an outage: what is due
 //! fires at T, late. A line that cannot be understood is a dead letter and moves no time.
 
+mod answer;
 mod line;
 mod questions;
 #[cfg(test)]
@@ -12,13 +13,14 @@ mod tests;
 
 use std::io::{self, BufRead, Write};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use self::line::{Broken, Line};
+use self::answer::{Answer, Broken, Letter};
+use self::line::Line;
 use self::questions::Moves;
 use crate::codec::error::Error;
 use crate::codec::json as codec;
-use crate::domain::fact::Fact;
+use crate::domain::fact::{Fact, Rejection};
 use crate::domain::time::Timestamp;
 use crate::engine::filter::{self, Filter};
 use crate::engine::shard::{Said, Shard};
@@ -44,7 +46,7 @@ pub fn pipe(
     let mut text = Vec::new();
     let mut answers = Vec::new();
     while input.read_until(b'\n', &mut text)? > 0 {
-        filter.line(&text, &mut answers);
+        filter.answer(&text, &mut answers);
         for answer in answers.drain(..) {
             serde_json::to_writer(&mut output, &answer)?;
             output.write_all(b"\n")?;
@@ -67,111 +69,94 @@ impl Pipe {
 
     /// Takes one line; what it caused and the acknowledgement go to `out`.
     pub fn line(&mut self, text: &[u8], out: &mut Vec<Value>) {
-        self.lines += 1;
-        match line::read(text) {
-            Ok(Line::Blank) => {}
-            Ok(Line::Event(event)) => self.event(event, out),
-            Ok(Line::Tick { at, jump }) => self.tick(at, jump, out),
-            Ok(Line::Digest) => out.push(json!({ "digest": self.filter.digest_text() })),
-            Ok(Line::Reps) => self.reps(out),
-            Ok(Line::Waiting) => out.extend(questions::waiting(self.shard())),
-            Ok(Line::Unstaffed) => out.extend(questions::unstaffed(self.shard())),
-            Ok(Line::Moves) => out.extend(questions::moves(&self.moves)),
-            Ok(Line::Rates) => out.extend(questions::rates(self.shard())),
-            Ok(Line::DryRun(event)) => self.dry_run(event, out),
-            Err(broken) => out.push(self.dead_letter(*broken)),
-        }
-        out.push(json!({ "ack": self.lines }));
+        let mut answers = Vec::new();
+        self.answer(text, &mut answers);
+        out.extend(answers.into_iter().map(Value::from));
     }
 
-    fn event(&mut self, event: line::Event, out: &mut Vec<Value>) {
+    fn answer(&mut self, text: &[u8], out: &mut Vec<Answer>) {
+        self.lines += 1;
+        let text = text.trim_ascii();
+        match line::read(text) {
+            Ok(Line::Blank) => {}
+            Ok(Line::Event(event)) => self.event(event, text, out),
+            Ok(Line::Tick { at, jump }) => self.tick(at, jump, out),
+            Ok(Line::DryRun(event)) => self.dry_run(event, text, out),
+            Ok(Line::Digest) => say(out, [json!({ "digest": self.filter.digest_text() })]),
+            Ok(Line::Reps) => say(out, questions::reps(self.shard())),
+            Ok(Line::Waiting) => say(out, questions::waiting(self.shard())),
+            Ok(Line::Unstaffed) => say(out, questions::unstaffed(self.shard())),
+            Ok(Line::Moves) => say(out, questions::moves(&self.moves)),
+            Ok(Line::Rates) => say(out, questions::rates(self.shard())),
+            Err(broken) => self.refuse(*broken, out),
+        }
+        say(out, [json!({ "ack": self.lines })]);
+    }
+
+    fn event(&mut self, event: line::Event, text: &[u8], out: &mut Vec<Answer>) {
         let line::Event { topic, domain, at, value } = event;
-        let key = Value::from(domain.as_str());
-        let broken = |error, value| Broken { error, key: key.clone(), at: Some(at), value };
+        let broken = |error| Broken::event(error, text, Some(at));
         let input = match codec::decode_event(topic, &value, self.filter.shard().at(at), true) {
             Ok(input) => input,
-            Err(error) => return out.push(self.dead_letter(broken(error, value))),
+            Err(error) => return self.refuse(broken(error), out),
         };
         let mut heard = Vec::new();
         let event = filter::Event { topic, domain, at, offset: self.lines, input };
         let taken = self.filter.event(event, &mut |said| heard.push(said));
         for said in heard {
-            self.say(said, out, |error| broken(error, value.clone()));
+            self.say(said, out, broken);
         }
         if let Err(rejection) = taken {
-            let error = Error::new(rejection.reason, rejection.field, "refused");
-            out.push(self.dead_letter(broken(error, value)));
+            self.refuse(broken(refused(rejection)), out);
         }
     }
 
-    fn dry_run(&mut self, event: line::Event, out: &mut Vec<Value>) {
+    fn dry_run(&mut self, event: line::Event, text: &[u8], out: &mut Vec<Answer>) {
         let line::Event { topic, domain, at, value } = event;
-        let key = Value::from(domain.as_str());
-        let broken = |error| Broken { error, key, at: Some(at), value: value.clone() };
+        let broken = |error| Broken::event(error, text, Some(at));
         let now = self.filter.shard().at(at);
         let input = match codec::decode_event(topic, &value, now, true) {
             Ok(input) => questions::in_force_now(input, now),
-            Err(error) => return out.push(self.dead_letter(broken(error))),
+            Err(error) => return self.refuse(broken(error), out),
         };
         let event = filter::Event { topic, domain, at, offset: self.lines, input };
         match self.filter.dry_run(event) {
-            Ok(facts) => out.push(questions::dry_run(&facts)),
-            Err(rejection) => {
-                let error = Error::new(rejection.reason, rejection.field, "refused");
-                out.push(self.dead_letter(broken(error)));
-            }
+            Ok(facts) => say(out, [questions::dry_run(&facts)]),
+            Err(rejection) => self.refuse(broken(refused(rejection)), out),
         }
     }
 
-    fn tick(&mut self, at: Timestamp, jump: bool, out: &mut Vec<Value>) {
+    fn tick(&mut self, at: Timestamp, jump: bool, out: &mut Vec<Answer>) {
         let mut heard = Vec::new();
         self.filter.tick(at, jump, &mut |said| heard.push(said));
-        let nothing = |error| Broken { error, key: Value::Null, at: None, value: Value::Null };
-        heard.into_iter().for_each(|said| self.say(said, out, nothing));
+        heard.into_iter().for_each(|said| self.say(said, out, Broken::timer));
     }
 
-    fn say(&mut self, said: Said, out: &mut Vec<Value>, broken: impl Fn(Error) -> Broken) {
+    fn say(&mut self, said: Said, out: &mut Vec<Answer>, broken: impl Fn(Error) -> Broken) {
         for fact in said.facts {
             match fact {
-                Fact::Rejected(rejection) => {
-                    let error = Error::new(rejection.reason, rejection.field, "refused");
-                    out.push(self.dead_letter(broken(error)));
-                }
+                Fact::Rejected(rejection) => self.refuse(broken(refused(rejection)), out),
                 fact => {
                     questions::count_move(&mut self.moves, &fact);
-                    out.extend(published(&fact, said.now));
+                    say(out, published(&fact, said.now));
                 }
             }
         }
     }
 
-    fn dead_letter(&self, broken: Broken) -> Value {
-        let Broken { error, key, at, value } = broken;
-        let now = self.shard().mark().time.max(at.unwrap_or(Timestamp(i64::MIN)));
-        let timestamp = if now.0 == i64::MIN { Value::Null } else { Value::from(now.0) };
-        let mut headers = Map::new();
-        headers.insert("dlq.reason".to_owned(), Value::from(error.reason));
-        headers.insert("dlq.field".to_owned(), Value::from(error.field));
-        json!({
-            "topic": "lead-router.dead-letter",
-            "key": key,
-            "timestamp": timestamp,
-            "headers": headers,
-            "value": value,
-        })
+    fn refuse(&self, broken: Broken, out: &mut Vec<Answer>) {
+        let now = self.shard().mark().time.max(broken.at.unwrap_or(Timestamp(i64::MIN)));
+        let at = Some(now).filter(|now| now.0 != i64::MIN);
+        out.push(Answer::Refused(Letter::new(broken, at)));
     }
+}
 
-    fn reps(&self, out: &mut Vec<Value>) {
-        for rep in self.shard().state().reps(self.shard().mark().time) {
-            out.push(json!({
-                "domain": rep.domain.as_str(),
-                "rep_id": rep.rep_id.as_str(),
-                "assigned": rep.assigned,
-                "open": rep.open,
-                "eligible": rep.eligible,
-            }));
-        }
-    }
+fn say(out: &mut Vec<Answer>, said: impl IntoIterator<Item = Value>) {
+    out.extend(said.into_iter().map(Answer::Said));
+}
+
+fn refused(rejection: Rejection) -> Error {
+    Error::new(rejection.reason, rejection.field, "refused")
 }
 
 fn published(fact: &Fact, now: Timestamp) -> Option<Value> {

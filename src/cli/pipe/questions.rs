@@ -65,6 +65,20 @@ pub(super) fn rates(shard: &Shard) -> Vec<Value> {
     state.domains().flat_map(|domain| of(&domain.id)).collect()
 }
 
+/// The reps, and whether each may take a lead now.
+pub(super) fn reps(shard: &Shard) -> Vec<Value> {
+    let show = |rep: crate::domain::RepView| {
+        json!({
+            "domain": rep.domain.as_str(),
+            "rep_id": rep.rep_id.as_str(),
+            "assigned": rep.assigned,
+            "open": rep.open,
+            "eligible": rep.eligible,
+        })
+    };
+    shard.state().reps(shard.mark().time).into_iter().map(show).collect()
+}
+
 /// The leads that nobody has, the longest waiting first.
 pub(super) fn waiting(shard: &Shard) -> Vec<Value> {
     let now = shard.mark().time;

@@ -192,6 +192,22 @@ fn a_dead_letter_keeps_the_value_and_moves_no_time() {
 }
 
 #[test]
+fn a_dead_letter_has_the_numbers_as_they_were_written() {
+    let value = r#"{"lead_id":"B", "created_at":12345678901234567890123, "annual_revenue":12345678901234567.890}"#;
+    let event =
+        format!(r#"{{"topic":"lead-created","key":"acme","timestamp":{T0},"value":{value}}}"#);
+    let elsewhere = format!(r#"{{"topic":"nowhere","key":1.10,"timestamp":{T0},"value":{value}}}"#);
+    let asked = format!(r#"{{"dry_run":{event}}}"#);
+    for (line, key) in [(&event, r#""acme""#), (&elsewhere, "1.10"), (&asked, r#""acme""#)] {
+        let mut output = Vec::new();
+        pipe(line.as_bytes(), &mut output, None).unwrap();
+        let output = String::from_utf8(output).unwrap();
+        assert!(output.contains(value), "{output}");
+        assert!(output.contains(&format!(r#""key":{key},"#)), "{output}");
+    }
+}
+
+#[test]
 fn questions_are_answered() {
     let ask = |what: &str| json!({ "state": what }).to_string();
     let said = run(&with(
