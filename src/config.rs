@@ -37,6 +37,8 @@ pub struct Settings {
     pub clock: ClockMode,
     pub format: Format,
     pub start_leads: Option<StartLeads>,
+    /// Go on where records are gone that were not read; else refuse.
+    pub skip_lost: bool,
     pub kafka: Kafka,
     /// `None`: no registry is asked, and Avro is written as single objects.
     pub registry: Option<Registry>,

@@ -16,6 +16,7 @@ use crate::domain::input::Topic;
 use crate::domain::time::Span;
 use crate::engine::merge::Order;
 use crate::engine::ports::Failure;
+use crate::engine::report::Wait;
 use crate::engine::wire::Wire;
 use crate::engine::worker::{self, Worker};
 use crate::kafka::topics::{self, Layout};
@@ -163,8 +164,7 @@ fn work(
     while !seat.stop.is_raised() {
         worker.turn().map_err(failed)?;
         seat.pulse.tick();
-        let standby = worker.shards().next().is_none() && began.elapsed() < JOINING;
-        shared.ready.set(seat.worker, worker.is_ready() && !standby);
+        shared.ready.set(seat.worker, worker.waits_for(began.elapsed() < JOINING));
     }
     worker.stop().map_err(failed)
 }
@@ -195,6 +195,7 @@ fn engine_settings(settings: &Settings, layout: &Layout) -> worker::Settings {
         work: Span::from_millis(max_work_ms),
         most_records: size(max_records),
         most_bytes: size(max_bytes),
+        skip_lost: settings.skip_lost,
         dead_letters_stop_after: settings.dead_letters_stop_after,
         start_leads: settings.start_leads.map(|start| match start {
             config::StartLeads::Earliest => worker::StartLeads::Earliest,
@@ -224,12 +225,12 @@ fn failed(failure: Failure) -> Ended {
 /// The process is ready when all its workers are.
 pub(super) struct Readiness {
     health: Arc<Health>,
-    workers: Mutex<Vec<bool>>,
+    workers: Mutex<Vec<Option<Wait>>>,
 }
 
 impl Readiness {
     pub(super) fn new(workers: usize, health: Arc<Health>) -> Readiness {
-        Readiness { health, workers: Mutex::new(vec![false; workers]) }
+        Readiness { health, workers: Mutex::new(vec![Some(Wait::Group); workers]) }
     }
 
     /// Until the first worker is ready, this is what is waited for.
@@ -239,15 +240,15 @@ impl Readiness {
         }
     }
 
-    pub(super) fn set(&self, worker: usize, ready: bool) {
+    pub(super) fn set(&self, worker: usize, waits_for: Option<Wait>) {
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = workers.get_mut(worker) else { return };
-        if *known == ready {
+        if *known == waits_for {
             return;
         }
-        *known = ready;
-        let waiting = workers.iter().position(|ready| !ready);
-        let text = waiting.map(|worker| format!("worker {worker} has not caught up"));
+        *known = waits_for;
+        let first = workers.iter().enumerate().find_map(|(at, wait)| Some((at, (*wait)?)));
+        let text = first.map(|(worker, wait)| format!("worker {worker}: {}", wait.text()));
         self.health.set_waiting_for(text.as_deref());
     }
 }

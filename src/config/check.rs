@@ -21,6 +21,9 @@ pub(super) fn expected(kind: Kind) -> String {
         }
         Kind::Flag => "true or false".to_owned(),
         Kind::Listen => "an address and port, such as \"127.0.0.1:9464\"".to_owned(),
+        Kind::Filter => {
+            "error, warn, info, debug, trace, off, or a filter such as \"info,lead_router::kafka=debug\"".to_owned()
+        }
         Kind::Start => "\"earliest\", \"latest\", or an instant with its zone".to_owned(),
         Kind::Secret => "a secret, from the environment".to_owned(),
         Kind::Properties => "a table of properties".to_owned(),
@@ -41,6 +44,7 @@ pub(super) fn settings(given: &mut Given) -> Option<Settings> {
         clock: if take.text("clock") == "record" { ClockMode::Record } else { ClockMode::Wall },
         format: if take.text("format") == "json" { Format::Json } else { Format::Avro },
         start_leads: take.start(),
+        skip_lost: take.text("start.lost_records") == "skip",
         kafka,
         registry,
         topics,
@@ -67,6 +71,12 @@ pub(super) fn settings(given: &mut Given) -> Option<Settings> {
     take.timeouts(&settings);
     take.topic_names(&settings);
     given.faults.is_empty().then_some(settings)
+}
+
+/// A level, or one for a module. A word that is neither would silence everything.
+fn is_directive(text: &str) -> bool {
+    let level = text.rsplit('=').next().unwrap_or_default().trim().to_lowercase();
+    matches!(level.as_str(), "off" | "error" | "warn" | "info" | "debug" | "trace")
 }
 
 pub(super) struct Take<'a> {
@@ -135,6 +145,7 @@ impl Take<'_> {
                 let good = match kind {
                     Kind::Choice(words) => words.contains(&text.as_str()),
                     Kind::TextOrOff => true,
+                    Kind::Filter => text.split(',').all(is_directive),
                     _ => !text.trim().is_empty(),
                 };
                 if !good {

@@ -17,6 +17,8 @@ pub enum Kind {
     Secret,
     /// `ADDRESS:PORT` to listen on.
     Listen,
+    /// A level, or what is logged of which module.
+    Filter,
     /// `"earliest"`, `"latest"`, or an instant.
     Start,
     /// Properties of librdkafka: names with dots, any plain value.
@@ -304,6 +306,14 @@ pub static KEYS: &[Key] = &[
          refused, so that nobody routes last year's leads by accident.",
     ),
     key(
+        "start.lost_records",
+        Kind::Choice(&["refuse", "skip"]),
+        Some("\"refuse\""),
+        "What to do where records are gone before they were read, because retention has passed them or \
+         somebody deleted them: refuse to start, so that a person knows, or go on with the oldest that \
+         is left. Set \"skip\" for one start.",
+    ),
+    key(
         "batch.linger_ms",
         Kind::Number(0, 10_000),
         Some("5"),
@@ -352,7 +362,7 @@ pub static KEYS: &[Key] = &[
     ),
     key(
         "log.level",
-        Kind::Text,
+        Kind::Filter,
         Some("\"info\""),
         "Which log lines are written: error, warn, info, debug, or a filter (lead_router::kafka=debug). \
          RUST_LOG goes before it.",

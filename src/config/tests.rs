@@ -70,6 +70,17 @@ fn all_faults_come_at_once_with_file_line_and_key() {
 }
 
 #[test]
+fn a_level_that_is_none_would_silence_everything_and_is_refused() {
+    for good in ["warn", "INFO", "off", "info,lead_router::kafka=debug", "error, rdkafka=off"] {
+        assert_eq!(settings(&format!("[log]\nlevel = \"{good}\"\n"), &[]).log.level, good);
+    }
+    for bad in ["wran", "lead_router", "info,lead_router=loud", "info,"] {
+        let why = faults(&format!("[log]\nlevel = \"{bad}\"\n"), &[]);
+        assert!(why.contains("log.level: expected error, warn") && why.contains(bad), "{why}");
+    }
+}
+
+#[test]
 fn syntax_is_a_fault_with_its_line() {
     assert!(faults("workers = 2\nx = = 1\n", &[]).starts_with("router.toml:2: "));
 }

@@ -98,10 +98,11 @@ impl EmbeddedLog {
         for &shard in share {
             let (mut start, mut end) = ([0; 9], [0; 9]);
             for topic in Topic::ALL {
-                let stable = inner.partition(topic.name(), shard).map_or(0, |p| p.stable_end());
+                let partition = inner.partition(topic.name(), shard);
+                let (first, stable) = partition.map_or((0, 0), |p| (p.first(), p.stable_end()));
                 end[topic.index()] = stable;
                 let committed = inner.group.offsets.get(&(topic, shard)).map(|(offset, _)| *offset);
-                let next = committed.unwrap_or(0);
+                let next = committed.unwrap_or(0).max(first);
                 start[topic.index()] = next;
                 let cursor = Cursor { next, ..Cursor::default() };
                 self.cursors.insert(Part { topic, shard }, cursor);

@@ -169,6 +169,14 @@ impl Cluster {
     }
 
     /// Keeps the newest committed record of each key of a topic.
+    pub fn drop_before(&self, topic: &str, partition: i32, offset: i64) {
+        self.with(|inner, _| {
+            if let Some(partition) = inner.partition(topic, partition) {
+                partition.drop_before(offset);
+            }
+        });
+    }
+
     pub fn compact(&self, topic: &str) {
         self.with(|inner, _| {
             inner.topics.get_mut(topic).into_iter().flatten().for_each(Partition::compact);

@@ -25,7 +25,8 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Partition {
     entries: Vec<Entry>,
-    /// The next offset.
+    /// The first offset that is left, and the next.
+    first: i64,
     end: i64,
     /// First offset of each open transaction.
     open: BTreeMap<u64, i64>,
@@ -36,6 +37,16 @@ impl Partition {
     /// The next offset, whether stable or not: the high watermark.
     pub(super) fn end(&self) -> i64 {
         self.end
+    }
+
+    pub(super) fn first(&self) -> i64 {
+        self.first
+    }
+
+    /// What is older than an offset goes, as when retention passes it.
+    pub(super) fn drop_before(&mut self, offset: i64) {
+        self.first = self.first.max(offset.min(self.stable_end()));
+        self.entries.retain(|entry| entry.record.offset >= self.first);
     }
 
     pub(super) fn stable_end(&self) -> i64 {

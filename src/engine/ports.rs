@@ -151,6 +151,11 @@ pub trait Log {
     /// Drops the producer, makes one with the same transactional id and initialises it: fences the old.
     fn recreate(&mut self) -> Result<()>;
 
+    /// Whether the log answers, as far as is known.
+    fn is_reachable(&self) -> bool {
+        true
+    }
+
     /// Leaves the group; nothing is delivered until the next `poll`, which would join again.
     fn leave(&mut self) -> Result<()> {
         Ok(())

@@ -13,6 +13,7 @@ use super::guard::Guard;
 use super::ports::{
     AssignedShard, Clock, Event, Failure, Log, OutTopic, Outgoing, Part, Record, Result,
 };
+use super::report::{LostRecords, Wait};
 use super::transaction::{Phase, Step, Transaction};
 use crate::domain::input::Topic;
 use crate::domain::time::{Span, Timestamp};
@@ -55,8 +56,10 @@ pub trait Stage {
     fn close(&mut self, shard: i32);
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
+    /// What the topic in is called.
+    pub topic: String,
     /// How long a transaction stays open when it is quiet, and while there is more to do.
     pub linger: Span,
     pub work: Span,
@@ -65,6 +68,8 @@ pub struct Settings {
     pub idle: Span,
     /// Stops a shard when so many records in a row, or more than half of the last so many, are dead letters; 0 = never.
     pub stop_after: usize,
+    /// Where records were lost before they were read, go on with the oldest that is left; else refuse.
+    pub skip_lost: bool,
 }
 
 #[derive(Debug, Default)]
@@ -127,9 +132,16 @@ impl<L: Log, C: Clock, S: Stage> Relay<L, C, S> {
         &mut self.log
     }
 
-    /// Whether every shard that we were given is in work.
-    pub fn is_ready(&self) -> bool {
-        self.waiting.is_empty() && self.stopped() == 0
+    /// What is waited for until every shard that we were given is in work. `joining`: that there are none yet may
+    /// change soon.
+    pub fn waits_for(&self, joining: bool) -> Option<Wait> {
+        if !self.waiting.is_empty() {
+            Some(Wait::Restore)
+        } else if self.seats.is_empty() && (joining || !self.log.is_reachable()) {
+            Some(Wait::Group)
+        } else {
+            (self.stopped() > 0).then_some(Wait::Stopped)
+        }
     }
 
     /// How many shards are ours and have stopped.
@@ -298,7 +310,11 @@ impl<L: Log, C: Clock, S: Stage> Relay<L, C, S> {
             loaded?;
         }
         let offset = committed.offsets.get(IN.index()).copied().flatten();
-        let from = offset.unwrap_or(start);
+        if let Some(from) = offset.filter(|offset| *offset < start && !self.settings.skip_lost) {
+            let topic = self.settings.topic.clone();
+            return Err(Failure::Fatal(LostRecords { topic, shard, from, to: start }.refused()));
+        }
+        let from = offset.map_or(start, |offset| offset.max(start));
         let batch = committed.metadata.split(' ').next().and_then(|it| it.parse().ok());
         // What came while it waited was not kept.
         self.log.seek(&[(Part { topic: IN, shard }, from)])?;

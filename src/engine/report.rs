@@ -68,6 +68,8 @@ pub enum ShardEvent {
         took: Duration,
         digest: u128,
     },
+    /// Records were gone before they were read, and the shard goes on without them.
+    Lost(LostRecords),
     /// Memory was kept over a revocation, because nobody else wrote meanwhile.
     Reused(i32),
     /// Too many of its records of a topic are dead letters: nothing of it is taken until the process starts
@@ -77,6 +79,51 @@ pub enum ShardEvent {
         topic: Topic,
         why: String,
     },
+}
+
+/// Offsets of which the records are gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostRecords {
+    /// As it is configured.
+    pub topic: String,
+    pub shard: i32,
+    pub from: i64,
+    /// The oldest that is left.
+    pub to: i64,
+}
+
+impl LostRecords {
+    /// Why nothing goes on by itself.
+    pub fn refused(&self) -> String {
+        let LostRecords { topic, shard, from, to } = self;
+        format!(
+            "{topic} {shard}: the records from offset {from} to {} are gone before they were read (retention has \
+             passed them, or somebody deleted them), and what was in them is lost. To go on with the oldest \
+             that is left, start once with start.lost_records = \"skip\" \
+             (LEAD_ROUTER__START__LOST_RECORDS=skip)",
+            to - 1
+        )
+    }
+}
+
+/// Why a worker is not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    Group,
+    Restore,
+    CatchUp,
+    Stopped,
+}
+
+impl Wait {
+    pub fn text(self) -> &'static str {
+        match self {
+            Wait::Group => "waiting for the group",
+            Wait::Restore => "restoring",
+            Wait::CatchUp => "catching up",
+            Wait::Stopped => "a partition has stopped, see LeadRouterPartitionStopped",
+        }
+    }
 }
 
 /// Where a worker's telemetry goes: called on the worker's thread, so it must be quick.

@@ -4,7 +4,7 @@
 //! shard's image, and the group's offsets with those in it. What differs is refused, never mended.
 
 use super::ports::{AssignedShard, Clock, Committed, Failure, Log, Part, Result};
-use super::report::{Ending, Observer, ShardEvent};
+use super::report::{Ending, LostRecords, Observer, ShardEvent};
 use super::shard::{Mark, Shard};
 use super::transaction::{Phase, Step};
 use super::wire::{ImageReader, Stored};
@@ -74,10 +74,12 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
                 std::array::from_fn(|topic| first.get(topic).copied().unwrap_or(0))
             }
         };
-        let from: [i64; 9] = std::array::from_fn(|topic| match mark.next[topic] {
+        let next: [i64; 9] = std::array::from_fn(|topic| match mark.next[topic] {
             next if next >= 0 => next,
             _ => committed.offsets[topic].unwrap_or(start[topic]),
         });
+        let lost = self.lost(shard, &next, &start)?;
+        let from: [i64; 9] = std::array::from_fn(|topic| next[topic].max(start[topic]));
         let end = match assigned {
             Some(assigned) => assigned.end,
             None => self.ends(shard)?,
@@ -101,7 +103,26 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
             digest: mark.digest,
         });
         self.seat(restored, committed.metadata, from, end, now);
-        Ok(())
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let to: Vec<i64> = lost.iter().map(|part| from[part.topic.index()]).collect();
+        self.skip(shard, &lost, &to)
+    }
+
+    /// The topics of which records are gone that come next. Unless that is allowed, it is refused.
+    fn lost(&mut self, shard: i32, next: &[i64; 9], start: &[i64; 9]) -> Result<Vec<Part>> {
+        let gone = |topic: &Topic| next[topic.index()] < start[topic.index()];
+        let topics: Vec<Topic> = Topic::ALL.into_iter().filter(gone).collect();
+        for topic in topics.iter().map(|topic| topic.index()) {
+            let (from, to) = (next[topic], start[topic]);
+            let lost = LostRecords { topic: self.wire.names[topic].clone(), shard, from, to };
+            if !self.settings.skip_lost {
+                return Err(Failure::Fatal(lost.refused()));
+            }
+            self.observer.shard(ShardEvent::Lost(lost));
+        }
+        Ok(topics.into_iter().map(|topic| Part { topic, shard }).collect())
     }
 
     /// A seat whose memory is not to be trusted: the shard is restored before it works again.
@@ -231,7 +252,11 @@ fn checked(shard: i32, loaded: &Loaded, committed: &Committed, partitions: i32) 
     let known = committed.offsets.iter().any(Option::is_some);
     let Some(mark) = loaded.mark else {
         if known {
-            return refuse(shard, "the group has committed offsets, but the state is empty");
+            return refuse(
+                shard,
+                "the group has committed offsets, but the state is empty: its topic was lost or emptied. Bring it \
+                 back, or begin anew: see \"When the state is lost\" in the runbook",
+            );
         }
         return Ok(Mark::default());
     };
@@ -241,7 +266,7 @@ fn checked(shard: i32, loaded: &Loaded, committed: &Committed, partitions: i32) 
             shard,
             &format!(
                 "the topics have {partitions} partitions, and the state was made with {was}: keys have moved. \
-                 Put the partition count back, or copy the topics to new ones under a new application id"
+                 Put the partition count back, or copy the topics to new ones under a new group"
             ),
         );
     }
@@ -252,7 +277,11 @@ fn checked(shard: i32, loaded: &Loaded, committed: &Committed, partitions: i32) 
     let named = committed.offsets[Topic::LeadCreated.index()].is_some();
     let other_batch = named && committed.metadata != mark.metadata();
     if differs || other_batch {
-        return refuse(shard, "the group's offsets are not those of the state");
+        return refuse(
+            shard,
+            "the group's offsets are not those of the state: somebody set one of them by hand. Set the offsets \
+             back, or begin anew: see \"When the state is lost\" in the runbook",
+        );
     }
     Ok(mark)
 }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::assignment::{Parked, Seat};
 use super::merge::{Flow, Merge, Order};
 use super::ports::{Clock, Event, Failure, Log, Part, Result};
-use super::report::{BatchReport, Ending, Observer};
+use super::report::{BatchReport, Ending, Observer, Wait};
 use super::shard::Shard;
 use super::transaction::{Phase, Transaction};
 use super::wire::Wire;
@@ -44,6 +44,8 @@ pub struct Settings {
     pub most_bytes: usize,
     /// `None` = refuse a first start on leads that are older than a day.
     pub start_leads: Option<StartLeads>,
+    /// Where records were lost before they were read, go on with the oldest that is left; else refuse.
+    pub skip_lost: bool,
     /// A partition stops after so many dead letters in a row; 0 = never.
     pub dead_letters_stop_after: usize,
     /// The longest wait for news.
@@ -75,6 +77,7 @@ impl Default for Settings {
             most_records: 10_000,
             most_bytes: 8 << 20,
             start_leads: None,
+            skip_lost: false,
             dead_letters_stop_after: 10_000,
             idle: Span::from_millis(100),
             planted: None,
@@ -145,10 +148,19 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         self.seats.values().map(|seat| &seat.shard)
     }
 
-    /// Whether all shards that we were given are restored, have caught up and have not stopped.
-    pub fn is_ready(&self) -> bool {
-        let done = |seat: &Seat| seat.merge.caught_up() && !seat.stopped;
-        self.waiting.is_empty() && self.seats.values().all(done)
+    /// What is waited for until all shards that we were given are restored, have caught up and have not stopped.
+    /// `joining`: that there are none yet may change soon.
+    pub fn waits_for(&self, joining: bool) -> Option<Wait> {
+        let mut seats = self.seats.values();
+        if !self.waiting.is_empty() {
+            Some(Wait::Restore)
+        } else if self.seats.is_empty() && (joining || !self.log.is_reachable()) {
+            Some(Wait::Group)
+        } else if self.seats.values().any(|seat| seat.stopped) {
+            Some(Wait::Stopped)
+        } else {
+            seats.any(|seat| !seat.merge.caught_up()).then_some(Wait::CatchUp)
+        }
     }
 
     pub fn log_mut(&mut self) -> &mut L {

@@ -111,9 +111,8 @@ pub(super) fn heard(error: &KafkaError) -> Heard {
         Some(Code::PartitionEOF) => Heard::End,
         Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation) => {
             Heard::Fatal(format!(
-                "{text}: the records at the committed offset are gone (retention has passed them); \
-                 what was in them is lost. To go on from the oldest that is left, stop all processes \
-                 and set the group's offsets: kafka-consumer-groups.sh --reset-offsets --to-earliest"
+                "{text}: the records that come next are gone (retention has passed them, or somebody deleted \
+                 them). The next start says which, and what to set to go on without them"
             ))
         }
         Some(Code::TopicAuthorizationFailed) => {

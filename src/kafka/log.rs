@@ -178,6 +178,10 @@ impl Log for KafkaLog {
         high_watermark(&self.settings, self.worker, topic, shard).map(|(_, high)| high)
     }
 
+    fn is_reachable(&self) -> bool {
+        self.joined.as_ref().is_none_or(|joined| joined.source.is_reachable())
+    }
+
     fn owns(&mut self, shards: &[i32]) -> bool {
         self.source().is_ok_and(|source| source.owns(shards))
     }

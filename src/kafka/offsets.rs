@@ -17,7 +17,7 @@ use super::source::Source;
 pub(super) const QUERY: Duration = Duration::from_secs(5);
 
 impl Source {
-    /// Where delivery begins: the committed offset, else the first there is.
+    /// Where delivery begins: the committed offset, or the first that is there if it is none or gone.
     pub(super) fn starts(&self, parts: &[(String, i32)]) -> Result<Vec<i64>> {
         let committed = self
             .consumer()
@@ -25,15 +25,8 @@ impl Source {
             .map_err(|error| error::query("committed offsets", &error))?;
         let found = in_order(parts, &committed, "committed offsets")?;
         drop(committed);
-        let fresh: Vec<(String, i32)> = parts
-            .iter()
-            .zip(&found)
-            .filter(|(_, offset)| **offset < 0)
-            .map(|(part, _)| part.clone())
-            .collect();
-        let mut first = self.offsets(&fresh, Offset::Beginning, QUERY)?.into_iter();
-        let start = |offset| if offset < 0 { first.next().unwrap_or(0) } else { offset };
-        Ok(found.into_iter().map(start).collect())
+        let first = self.offsets(parts, Offset::Beginning, QUERY)?;
+        Ok(found.into_iter().zip(first).map(|(offset, first)| offset.max(first)).collect())
     }
 
     /// The last stable offsets.

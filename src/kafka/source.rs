@@ -178,7 +178,7 @@ impl Source {
         if asked.elapsed() < RETRY {
             return;
         }
-        let named: Vec<(String, i32)> = self
+        let mut named: Vec<(String, i32)> = self
             .lanes
             .iter()
             .filter(|lane| lane.assigned)
@@ -186,6 +186,10 @@ impl Source {
                 Some((self.layout.name(lane.part.topic)?.to_owned(), lane.part.shard))
             })
             .collect();
+        if named.is_empty() {
+            // Nothing is ours; whether the brokers are there is to be known all the same.
+            named.extend(self.layout.subscribed().next().map(|name| (name.to_owned(), 0)));
+        }
         self.unanswered = match self.ends(&named, RETRY) {
             Ok(_) => {
                 tracing::info!("the brokers answer again");
@@ -342,6 +346,10 @@ impl Source {
                 Some(error) => return Err(error::query("seek", &error)),
             }
         }
+    }
+
+    pub(super) fn is_reachable(&self) -> bool {
+        self.unanswered.is_none()
     }
 
     pub(super) fn owns(&self, shards: &[i32]) -> bool {

@@ -340,7 +340,7 @@ impl<O: Observer> Observer for Feed<O> {
                 self.view.away.remove(&shard);
             }
             ShardEvent::Restored { shard, .. } => self.view.renew(shard),
-            ShardEvent::Assigned(_) | ShardEvent::Stopped { .. } => {}
+            ShardEvent::Assigned(_) | ShardEvent::Lost(_) | ShardEvent::Stopped { .. } => {}
         }
         self.next.shard(event);
     }

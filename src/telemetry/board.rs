@@ -113,7 +113,7 @@ impl Board {
                 inner.fresh.remove(shard);
             }
             ShardEvent::Restored { shard, .. } => inner.clear_if_fresh(*shard),
-            ShardEvent::Revoked(_) | ShardEvent::Stopped { .. } => {}
+            ShardEvent::Revoked(_) | ShardEvent::Lost(_) | ShardEvent::Stopped { .. } => {}
         }
     }
 

@@ -15,7 +15,7 @@ use crate::domain::published::{LeadAssigned, Outcome};
 use crate::domain::sla_state::SlaState;
 use crate::domain::state::Change;
 use crate::domain::time::Span;
-use crate::engine::report::{BatchReport, Ending, Observer, ShardEvent};
+use crate::engine::report::{BatchReport, Ending, LostRecords, Observer, ShardEvent};
 
 /// Priority classes are the policy's own words, so only the first few become label values.
 const CLASSES_MAX: usize = 8;
@@ -284,6 +284,9 @@ impl Observer for Recorder {
                 let digest = format!("{digest:032x}");
                 let took_ms = took.as_millis() as u64;
                 tracing::info!(shard, images, took_ms, digest, "shard restored");
+            }
+            ShardEvent::Lost(LostRecords { topic, shard, from, to }) => {
+                tracing::error!(shard, topic, from, to, "records are lost; going on without them");
             }
             ShardEvent::Stopped { shard, topic, why } => {
                 self.stopped.insert(shard);

@@ -11,6 +11,7 @@ use lead_router::domain::time::{Span, Timestamp};
 use lead_router::embedded::{Cluster, EmbeddedLog, Options};
 use lead_router::engine::ports::{Clock, Committed, Event, Failure, Log, Outgoing, Part, Result};
 use lead_router::engine::relay::{Relay, Settings};
+use lead_router::engine::report::Wait;
 use lead_router::ingest::picture::{Key, Picture};
 use lead_router::ingest::{Change, ChangeType, Machine, Mapping};
 use lead_router::intake::{Picturing, read_image};
@@ -190,6 +191,8 @@ fn run(seed: u64) -> u64 {
         most_bytes: 1 << 20,
         idle: Span::ZERO,
         stop_after: 0,
+        skip_lost: false,
+        topic: "raw".to_owned(),
     };
     let mut crashes = 0;
     let relay = |slot: u64, salt: u64| {
@@ -198,7 +201,7 @@ fn run(seed: u64) -> u64 {
         let rough = Rough { log, random, rough: rough.clone(), dead: false };
         let encoder = Encoder::new(Format::Json);
         let stage = Picturing::new(mapping.clone(), encoder, "raw".to_owned());
-        Relay::new(rough, SimClock(now.clone()), stage, settings)
+        Relay::new(rough, SimClock(now.clone()), stage, settings.clone())
     };
     let mut relays = [relay(0, 0), relay(1, 0)];
     let mut produced = 0;
@@ -303,6 +306,8 @@ fn a_partition_of_nothing_but_bad_records_stops_and_the_others_go_on() {
         most_bytes: 1 << 20,
         idle: Span::ZERO,
         stop_after: 10,
+        skip_lost: false,
+        topic: "raw".to_owned(),
     };
     let mapping = Arc::new(Mapping::default());
     let stage = Picturing::new(mapping, Encoder::new(Format::Json), "raw".to_owned());
@@ -332,7 +337,10 @@ fn a_partition_of_nothing_but_bad_records_stops_and_the_others_go_on() {
     }
     let stops = relay.take_stops();
     assert_eq!(stops.len(), 1, "{stops:?}");
-    assert_eq!((stops[0].0, relay.stopped(), relay.is_ready()), (bad, 1, false));
+    assert_eq!(
+        (stops[0].0, relay.stopped(), relay.waits_for(false)),
+        (bad, 1, Some(Wait::Stopped))
+    );
     assert!(stops[0].1.contains("in a row are dead letters"), "{stops:?}");
     let committed = |shard| cluster.group_offsets(shard)[0].clone().map_or(0, |(it, _)| it);
     assert!(committed(bad) < cluster.end("lead-created", bad), "it stands where it stopped");

@@ -11,6 +11,7 @@ use crate::config::{self, Settings};
 use crate::domain::time::Span;
 use crate::engine::ports::Failure;
 use crate::engine::relay::{self, Relay, Stage};
+use crate::engine::report::Wait;
 use crate::ingest::Parser;
 use crate::intake::{Counts, Fetch, Fetched, Parsing, Picturing};
 use crate::kafka::topics::{self, Layout};
@@ -117,7 +118,7 @@ fn start(shared: Arc<Shared>, served: Served) -> Exit {
     let health = Arc::clone(&served.endpoint.health);
     let ready = crate::cli::run::Readiness::new(workers, health);
     service::run(workers, served, move |seat| {
-        let set = |is_ready| ready.set(seat.worker, is_ready);
+        let set = |waits_for| ready.set(seat.worker, waits_for);
         match seat.worker.checked_sub(pictures).and_then(|at| shared.bridged.get(at)) {
             Some((topic, domain, partitions)) => {
                 parsing(&shared, topic, domain, *partitions, &seat, &set)
@@ -134,7 +135,7 @@ fn parsing(
     domain: &str,
     partitions: i32,
     seat: &Seat,
-    ready: &dyn Fn(bool),
+    ready: &dyn Fn(Option<Wait>),
 ) -> Result<(), Ended> {
     let mut settings = shared.settings.clone();
     settings.group = settings.parsing_group(topic);
@@ -146,7 +147,7 @@ fn parsing(
 }
 
 /// The second stage.
-fn picturing(shared: &Shared, seat: &Seat, ready: &dyn Fn(bool)) -> Result<(), Ended> {
+fn picturing(shared: &Shared, seat: &Seat, ready: &dyn Fn(Option<Wait>)) -> Result<(), Ended> {
     let mut settings = shared.settings.clone();
     settings.group = settings.picturing_group();
     settings.topics.state = settings.topics.ingest_state.clone();
@@ -186,20 +187,22 @@ fn work<S: Stage>(
     job: Job,
     stage: S,
     seat: &Seat,
-    ready: &dyn Fn(bool),
+    ready: &dyn Fn(Option<Wait>),
     tell: &dyn Fn(&mut S),
 ) -> Result<(), Ended> {
     let Job { settings, layout, worker } = job;
     let size = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
+    let topic = layout.name(relay::IN).unwrap_or_default().to_owned();
     let pace = relay::Settings {
+        topic: topic.clone(),
         linger: Span::from_millis(settings.batch.linger_ms),
         work: Span::from_millis(settings.batch.max_work_ms),
         most_records: size(settings.batch.max_records),
         most_bytes: size(settings.batch.max_bytes),
         idle: Span::from_millis(100),
         stop_after: settings.dead_letters_stop_after,
+        skip_lost: settings.skip_lost,
     };
-    let topic = layout.name(relay::IN).unwrap_or_default().to_owned();
     let log = KafkaLog::connect(Arc::new(settings), worker, layout, seat.stop.flag())
         .map_err(|trouble| ended(&trouble))?;
     let mut relay = Relay::new(log, WallClock::new(), stage, pace);
@@ -217,8 +220,7 @@ fn work<S: Stage>(
             );
         }
         stopped(shared, seat.worker, relay.stopped());
-        let standby = relay.shards().next().is_none() && began.elapsed() < JOINING;
-        ready(relay.is_ready() && !standby);
+        ready(relay.waits_for(began.elapsed() < JOINING));
     }
     let stopped = relay.stop().map_err(failed);
     tell(relay.stage_mut());

@@ -183,3 +183,52 @@ fn a_worker_that_stops_leaves_nothing_open_and_the_group_at_once() {
     bench.run(&mut bench.worker()).unwrap();
     assert_eq!(bench.assigned().len(), 2, "without waiting for the session to end");
 }
+
+#[test]
+fn records_that_are_gone_before_they_were_read_are_told_and_only_skipped_if_that_is_said() {
+    let mut bench = Bench::new(1);
+    bench.lead("L1", T0);
+    bench.run(&mut bench.worker()).unwrap();
+    for id in ["L2", "L3", "L4"] {
+        bench.lead(id, T0 + 20);
+    }
+    bench.cluster.drop_before("lead-created", 0, 3);
+    for _ in 0..2 {
+        bench.pass(20_000);
+        let why = fatal(bench.run(&mut bench.worker()));
+        assert!(why.contains("lead-created 0: the records from offset 1 to 2"), "{why}");
+        assert!(why.contains("start.lost_records"), "{why}");
+    }
+    bench.pass(20_000);
+    bench.settings.skip_lost = true;
+    bench.run(&mut bench.worker()).unwrap();
+    let lost = |event: &ShardEvent| matches!(event, ShardEvent::Lost(lost) if lost.to == 3);
+    assert!(bench.notes.0.borrow().iter().any(lost));
+    // From then on nothing is missing any more.
+    bench.pass(20_000);
+    bench.settings.skip_lost = false;
+    bench.lead("L5", T0 + 60_000);
+    bench.run(&mut bench.worker()).unwrap();
+    let given: Vec<String> = bench.assigned().into_iter().map(|(lead, _)| lead).collect();
+    assert_eq!(given, ["L1", "L4", "L5"]);
+}
+
+#[test]
+fn a_topic_that_lost_all_it_had_goes_on_where_it_is() {
+    let mut bench = Bench::new(1);
+    bench.lead("L1", T0);
+    bench.run(&mut bench.worker()).unwrap();
+    for id in ["L2", "L3"] {
+        bench.lead(id, T0 + 20);
+    }
+    bench.cluster.drop_before("lead-created", 0, 3);
+    bench.pass(20_000);
+    bench.settings.skip_lost = true;
+    bench.run(&mut bench.worker()).unwrap();
+    bench.pass(20_000);
+    bench.settings.skip_lost = false;
+    bench.lead("L4", T0 + 60_000);
+    bench.run(&mut bench.worker()).unwrap();
+    let given: Vec<String> = bench.assigned().into_iter().map(|(lead, _)| lead).collect();
+    assert_eq!(given, ["L1", "L4"]);
+}
