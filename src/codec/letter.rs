@@ -62,6 +62,8 @@ pub struct Letter {
 
 /// Where a record that was put back had been.
 pub const REQUEUED: &str = "dlq.requeued";
+/// How often a record was refused.
+const ATTEMPTS: &str = "dlq.attempts";
 
 /// The last value of a header: a record may have been a letter before.
 fn last<'h>(headers: &'h [Header], name: &str) -> Option<&'h str> {
@@ -86,7 +88,7 @@ pub fn read(headers: &[Header]) -> Kind {
         reason: reason.to_owned(),
         field: text("dlq.field"),
         detail: text("__connect.errors.exception.message"),
-        attempts: last(headers, "dlq.attempts").and_then(|it| it.parse().ok()).unwrap_or(1),
+        attempts: last(headers, ATTEMPTS).and_then(|it| it.parse().ok()).unwrap_or(1),
         published_at: last(headers, "dlq.timestamp").and_then(|it| it.parse().ok()).unwrap_or(0),
         left_out_bytes: last(headers, "dlq.value_bytes").and_then(|it| it.parse().ok()),
     })
@@ -97,14 +99,20 @@ pub fn put_back_from(headers: &[Header]) -> Option<Place> {
     last(headers, REQUEUED)?.parse().ok()
 }
 
-/// The headers of the record that is put back: its own, how often it was refused, and where it was.
+/// The headers of the record that is put back: its own, how often it was refused, and where it was. What its
+/// letter added stands behind its own, from the last `dlq.reason` on; before that the two of an earlier return.
 pub fn headers_back(headers: &[Header], letter: &Letter) -> Vec<Header> {
-    let ours = |name: &str| name.starts_with("dlq.") || name.starts_with("__connect.errors.");
-    let mut back: Vec<Header> = headers.iter().filter(|(name, _)| !ours(name)).cloned().collect();
-    let attempts = ("dlq.attempts".to_owned(), Some(letter.attempts.to_string().into_bytes()));
+    let added = headers.iter().rposition(|(name, _)| name == "dlq.reason");
+    let mut own = headers.get(..added.unwrap_or(headers.len())).unwrap_or_default();
+    if let [before @ .., (attempts, _), (from, _)] = own
+        && attempts == ATTEMPTS
+        && from == REQUEUED
+    {
+        own = before;
+    }
+    let attempts = (ATTEMPTS.to_owned(), Some(letter.attempts.to_string().into_bytes()));
     let from = (REQUEUED.to_owned(), Some(letter.place.to_string().into_bytes()));
-    back.extend([attempts, from]);
-    back
+    [own, &[attempts, from]].concat()
 }
 
 /// The headers of the marker.
@@ -126,6 +134,13 @@ mod tests {
     use crate::domain::time::Timestamp;
 
     fn letter(headers: &[Header]) -> Letter {
+        match read(&written(headers)) {
+            Kind::Letter(letter) => letter,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn written(headers: &[Header]) -> Vec<Header> {
         let source = Source {
             topic: "lead/created",
             partition: 3,
@@ -136,10 +151,7 @@ mod tests {
             headers,
         };
         let error = Error::new(reason::JSON_SYNTAX, "value", "is no JSON");
-        match read(&build(&source, &error, 1_000).headers) {
-            Kind::Letter(letter) => letter,
-            other => panic!("{other:?}"),
-        }
+        build(&source, &error, 10_000).headers
     }
 
     #[test]
@@ -154,16 +166,18 @@ mod tests {
 
     #[test]
     fn a_record_that_is_put_back_is_as_it_was_and_says_where_it_had_been() {
-        let own = vec![("traceparent".to_owned(), Some(b"00-1".to_vec()))];
+        let header = |name: &str| (name.to_owned(), Some(b"00-1".to_vec()));
+        let own =
+            ["traceparent", "dlq.owner", "dlq.attempts", "__connect.errors.task.id"].map(header);
         let first = letter(&own);
-        let back = headers_back(&own, &first);
-        assert_eq!(back.first(), own.first());
+        let back = headers_back(&written(&own), &first);
+        assert_eq!(back.get(..4), Some(&own[..]));
         assert_eq!(put_back_from(&back), Some(first.place.clone()));
         // Refused again, it is a letter of its new place, and counts on.
         let again = letter(&back);
         assert_eq!(again.attempts, 2);
-        let twice = headers_back(&back, &again);
-        assert_eq!(twice.len(), 3, "nothing piles up: {twice:?}");
+        let twice = headers_back(&written(&back), &again);
+        assert_eq!(twice.len(), own.len() + 2, "nothing piles up: {twice:?}");
         assert_eq!(read(&marker(&first.place)), Kind::Marker(first.place));
         assert_eq!(read(&own), Kind::Foreign);
     }
