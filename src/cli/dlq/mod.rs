@@ -6,7 +6,7 @@ mod tell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use clap::{Subcommand, ValueEnum};
+use clap::{ArgGroup, Subcommand, ValueEnum};
 
 use crate::codec::letter::{self, Kind, Letter, Place};
 use crate::config::{self, Settings};
@@ -59,14 +59,15 @@ enum Verb {
         yes: bool,
     },
     /// Deletes letters for good, from the oldest on. Without --yes it only says how many.
+    #[command(group = ArgGroup::new("which").required(true).args(["before", "all"]))]
     Purge {
         #[command(flatten)]
         common: Common,
         /// Those written before this time (RFC 3339).
-        #[arg(long, value_name = "TIME", required_unless_present = "all")]
+        #[arg(long, value_name = "TIME")]
         before: Option<jiff::Timestamp>,
         /// All of them.
-        #[arg(long, conflicts_with = "before")]
+        #[arg(long)]
         all: bool,
         /// Does it.
         #[arg(long)]
@@ -217,4 +218,27 @@ fn purge(settings: &Settings, before: Option<jiff::Timestamp>, yes: bool) -> Res
     }
     println!("deleted");
     Ok(Exit::Clean)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn purge_says_that_it_wants_a_time_or_all() {
+        let told = Line::try_parse_from(["dlq", "purge"]).expect_err("refused").to_string();
+        assert!(told.contains("--before <TIME>|--all"), "{told}");
+        assert!(Line::try_parse_from(["dlq", "purge", "--all"]).is_ok());
+        assert!(Line::try_parse_from(["dlq", "purge", "--before", "2026-01-01T00:00:00Z"]).is_ok());
+        let both = ["dlq", "purge", "--all", "--before", "2026-01-01T00:00:00Z"];
+        assert!(Line::try_parse_from(both).is_err());
+    }
 }
