@@ -93,6 +93,11 @@ fn hopeless(code: Code) -> Option<&'static str> {
     }
 }
 
+/// Another producer with the same transactional id has begun since.
+pub(super) fn is_fenced(code: Code) -> bool {
+    matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
+}
+
 /// A topic or a partition that the metadata do not name, or a partition that has no leader.
 fn is_unknown(code: Code) -> bool {
     matches!(code, Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition)

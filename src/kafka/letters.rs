@@ -15,24 +15,50 @@ use super::sink::Sink;
 use super::topics::block_on;
 use super::watchdog::Watchdog;
 
-/// Sends records, all or none. Whoever else is at it is fenced, so that nothing is put back twice.
-pub fn put_back(settings: &Settings, records: &[(String, Outgoing)]) -> Result<(), Trouble> {
-    let watchdog = Watchdog::start(0)
-        .map_err(|error| Trouble::Temporary(format!("failed to start a thread: {error}")))?;
-    let mut sink = Sink::with(vec![settings::letters_producer(settings)], settings, watchdog);
-    let sent = sink
-        .recreate()
-        .and_then(|()| sink.begin())
-        .and_then(|()| records.iter().try_for_each(|(topic, record)| sink.send(topic, record)))
-        .and_then(|()| sink.commit());
-    sink.close();
-    sent.map_err(|failure| match failure {
+/// The only one who puts records back: whoever was at it before can commit no more, so that what is read
+/// after this stays true until it has written.
+pub struct Writer(Sink);
+
+impl Writer {
+    pub fn fence(settings: &Settings) -> Result<Writer, Trouble> {
+        let watchdog = Watchdog::start(0)
+            .map_err(|error| Trouble::Temporary(format!("failed to start a thread: {error}")))?;
+        let mut sink = Sink::with(vec![settings::letters_producer(settings)], settings, watchdog);
+        match sink.recreate() {
+            Ok(()) => Ok(Writer(sink)),
+            Err(failure) => Err(trouble(failure)),
+        }
+    }
+
+    /// Sends records, all or none.
+    pub fn put_back(self, records: &[(String, Outgoing)]) -> Result<(), Trouble> {
+        let Writer(mut sink) = self;
+        let sent = sink
+            .begin()
+            .and_then(|()| records.iter().try_for_each(|(topic, record)| sink.send(topic, record)))
+            .and_then(|()| sink.commit());
+        let is_fenced = sink.is_fenced();
+        sink.close();
+        sent.map_err(|failure| if is_fenced { taken_over() } else { trouble(failure) })
+    }
+}
+
+fn taken_over() -> Trouble {
+    Trouble::Temporary(
+        "another `dlq requeue` of this group has begun since and goes on in place of this one, which put \
+         nothing back: see what the other says, or ask again"
+            .to_owned(),
+    )
+}
+
+fn trouble(failure: Failure) -> Trouble {
+    match failure {
         Failure::Fatal(why) => Trouble::Config(why),
         Failure::Abort(why) => Trouble::Temporary(format!("nothing was put back: {why}")),
         Failure::Unknown(why) => Trouble::Temporary(format!(
             "nobody knows whether the records were put back ({why}): ask again, what was is not done twice"
         )),
-    })
+    }
 }
 
 /// Deletes the records of a topic before an offset of each partition.

@@ -226,6 +226,12 @@ impl Sink {
         Ok(())
     }
 
+    /// Somebody else has begun with the same transactional id.
+    pub(super) fn is_fenced(&self) -> bool {
+        let fatal = |producer: &ThreadedProducer<Deliveries>| producer.client().fatal_error();
+        self.producers.iter().filter_map(fatal).any(|(code, _)| error::is_fenced(code))
+    }
+
     /// Drops the producer; what is open is aborted if that is still possible.
     pub(super) fn close(mut self) {
         if self.open && self.abort().is_err() {

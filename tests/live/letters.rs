@@ -1,11 +1,14 @@
 //! Dead letters on a real Kafka, through the program: listed, shown, put back once, left where they should be,
 //! deleted.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lead_router::codec::letter;
 use lead_router::domain::input::Topic;
+use lead_router::domain::time::Timestamp;
+use lead_router::engine::ports::{OutTopic, Outgoing};
+use lead_router::kafka::letters::Writer;
 use lead_router::kafka::reader::{Reader, Row};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer};
@@ -13,13 +16,13 @@ use serde_json::{Value, json};
 
 use super::support::{Bench, bootstrap, producer};
 
-fn config(bench: &Bench) -> tempfile::NamedTempFile {
+fn config(bench: &Bench, more: &str) -> tempfile::NamedTempFile {
     let topics = &bench.settings.topics;
     let inputs = Topic::ALL
         .map(|topic| format!("{} = \"{}\"\n", topic.name().replace('-', "_"), topics.input(topic)));
     let text = format!(
         "group = \"{}\"\n[kafka]\nbootstrap_servers = \"{}\"\n[topics]\nlead_assigned = \"{}\"\n\
-         sla_breached = \"{}\"\ndead_letter = \"{}\"\nstate = \"{}\"\n{}",
+         sla_breached = \"{}\"\ndead_letter = \"{}\"\nstate = \"{}\"\n{}{more}",
         bench.settings.group,
         bootstrap(),
         topics.lead_assigned,
@@ -33,14 +36,14 @@ fn config(bench: &Bench) -> tempfile::NamedTempFile {
     file
 }
 
+fn command(config: &tempfile::NamedTempFile, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lead-router"));
+    command.arg("dlq").args(words).arg("--config").arg(config.path());
+    command
+}
+
 fn dlq(config: &tempfile::NamedTempFile, words: &[&str]) -> String {
-    let done = Command::new(env!("CARGO_BIN_EXE_lead-router"))
-        .arg("dlq")
-        .args(words)
-        .arg("--config")
-        .arg(config.path())
-        .output()
-        .expect("started");
+    let done = command(config, words).output().expect("started");
     assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8(done.stdout).expect("text")
 }
@@ -57,18 +60,35 @@ fn write(topic: &str, value: &str, headers: &[(String, Option<Vec<u8>>)]) {
 
 /// A letter as the router writes one.
 fn dead(bench: &Bench, offset: i64, value: &str, published_at: i64) {
+    dead_of(bench, bench.name(Topic::LeadCreated), 0, offset, value, published_at);
+}
+
+fn dead_of(
+    bench: &Bench,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+    value: &str,
+    published_at: i64,
+) {
     let header = |name: &str, value: String| (name.to_owned(), Some(value.into_bytes()));
     let headers = [
         ("traceparent".to_owned(), Some(b"00-1".to_vec())),
+        header("dlq.owner", "its producer".to_owned()),
         header("dlq.reason", "field.missing".to_owned()),
         header("dlq.field", "lead_id".to_owned()),
         header("dlq.attempts", "1".to_owned()),
         header("dlq.timestamp", published_at.to_string()),
-        header("dlq.topic", bench.name(Topic::LeadCreated).to_owned()),
-        header("dlq.partition", "0".to_owned()),
+        header("dlq.topic", topic.to_owned()),
+        header("dlq.partition", partition.to_string()),
         header("dlq.offset", offset.to_string()),
     ];
     write(&bench.settings.topics.dead_letter, value, &headers);
+}
+
+fn lead(id: &str) -> String {
+    let now = lead_router::runtime::clock::now().0;
+    json!({"event_id": id, "lead_id": id, "created_at": now}).to_string()
 }
 
 fn rows(bench: &Bench, topic: &str) -> Vec<Row> {
@@ -81,10 +101,10 @@ fn rows(bench: &Bench, topic: &str) -> Vec<Row> {
 #[test]
 fn letters_are_put_back_once_and_only_where_that_helps() {
     let bench = Bench::new("letters");
-    let config = config(&bench);
+    let config = config(&bench, "");
     let now = lead_router::runtime::clock::now().0;
-    let lead = |id: &str| json!({"event_id": id, "lead_id": id, "created_at": now}).to_string();
-    dead(&bench, 10, &lead("good-now"), now);
+    let good = lead("good-now");
+    dead(&bench, 10, &good, now);
     dead(&bench, 11, "{\"email\": \"jo@example.com\"", now);
     dead(&bench, 12, &lead("overtaken"), now - 60_000);
     // Its producer has sent it again, mended.
@@ -114,8 +134,10 @@ fn letters_are_put_back_once_and_only_where_that_helps() {
     let row =
         back.iter().find(|row| letter::put_back_from(&row.headers).is_some()).expect("put back");
     assert_eq!(row.key.as_deref(), Some(&b"acme"[..]));
-    assert_eq!(row.value.as_deref(), Some(lead("good-now").as_bytes()));
+    assert_eq!(row.value.as_deref(), Some(good.as_bytes()));
     assert_eq!(row.headers.first().map(|(name, _)| name.as_str()), Some("traceparent"));
+    assert_eq!(row.headers.get(1).map(|(name, _)| name.as_str()), Some("dlq.owner"));
+    assert_eq!(row.headers.len(), 4, "nothing of the letter's: {:?}", row.headers);
     assert_eq!(letter::put_back_from(&row.headers).map(|it| it.to_string()), Some(place.clone()));
     // Again, by whomever: once is enough.
     let again = dlq(&config, &["requeue", "--yes"]);
@@ -129,4 +151,46 @@ fn letters_are_put_back_once_and_only_where_that_helps() {
     while !dlq(&config, &["list", "-o", "json"]).is_empty() {
         assert!(Instant::now() < deadline, "they are still there");
     }
+}
+
+#[test]
+fn whoever_asks_at_the_same_time_every_letter_is_put_back_once() {
+    let bench = Bench::new("twice");
+    let config = config(&bench, "");
+    let now = lead_router::runtime::clock::now().0;
+    (0..5).for_each(|at| dead(&bench, at, &lead(&format!("lead-{at}")), now));
+    let start = |_| {
+        let mut requeue = command(&config, &["requeue", "--yes"]);
+        requeue.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started")
+    };
+    let started: Vec<_> = (0..3).map(start).collect();
+    for child in started {
+        let done = child.wait_with_output().expect("ended");
+        let told = String::from_utf8_lossy(&done.stderr);
+        let is_fenced = done.status.code() == Some(75) && told.contains("another `dlq requeue`");
+        assert!(done.status.success() || is_fenced, "{:?}: {told}", done.status);
+    }
+    // Whichever was last, all is done now.
+    dlq(&config, &["requeue", "--yes"]);
+    assert_eq!(rows(&bench, bench.name(Topic::LeadCreated)).len(), 5);
+}
+
+#[test]
+fn a_later_writer_fences_an_earlier_one() {
+    let bench = Bench::new("fenced");
+    let record = Outgoing {
+        topic: OutTopic::DeadLetter,
+        partition: None,
+        key: Some(b"acme".to_vec()),
+        value: Some(lead("one").into_bytes()),
+        headers: Vec::new(),
+        timestamp: Timestamp(lead_router::runtime::clock::now().0),
+    };
+    let records = [(bench.name(Topic::LeadCreated).to_owned(), record)];
+    let earlier = Writer::fence(&bench.settings).expect("a writer");
+    let later = Writer::fence(&bench.settings).expect("a writer");
+    let refused = earlier.put_back(&records).expect_err("fenced").to_string();
+    assert!(refused.contains("another `dlq requeue`"), "{refused}");
+    later.put_back(&records).expect("put back");
+    assert_eq!(rows(&bench, bench.name(Topic::LeadCreated)).len(), 1);
 }

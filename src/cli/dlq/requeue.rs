@@ -13,8 +13,9 @@ use crate::domain::ids::DomainId;
 use crate::domain::input::{Input, Topic};
 use crate::domain::time::Timestamp;
 use crate::engine::ports::{OutTopic, Outgoing};
+use crate::kafka::letters::Writer;
 use crate::kafka::reader::{Reader, Row};
-use crate::kafka::{Trouble, letters, topics};
+use crate::kafka::{Trouble, topics};
 use crate::runtime::clock;
 use crate::runtime::run::Exit;
 
@@ -86,6 +87,8 @@ pub(super) fn requeue(
     places: &[Place],
     yes: bool,
 ) -> Result<Exit, Trouble> {
+    // First: whoever began before can write no more, and what it has written is read below.
+    let writer = yes.then(|| Writer::fence(settings)).transpose()?;
     let all = super::read(settings, None)?;
     let wanted = |found: &&Found| {
         filter.fits(found) && (places.is_empty() || places.contains(&found.letter.place))
@@ -105,11 +108,13 @@ pub(super) fn requeue(
     }
     let count = records.len() / 2;
     println!("{count} of {} letters to put back", chosen.len());
-    if count > 0 && yes {
-        letters::put_back(settings, &records)?;
-        println!("done");
-    } else if count > 0 {
-        println!("nothing was put back: --yes does it");
+    match writer {
+        _ if count == 0 => {}
+        None => println!("nothing was put back: --yes does it"),
+        Some(writer) => {
+            writer.put_back(&records)?;
+            println!("done");
+        }
     }
     let missing = places.iter().filter(|place| !chosen.iter().any(|it| it.letter.place == **place));
     let mut exit = Exit::Clean;
