@@ -91,6 +91,15 @@ fn lead(id: &str) -> String {
     json!({"event_id": id, "lead_id": id, "created_at": now}).to_string()
 }
 
+fn update(id: &str) -> String {
+    let now = lead_router::runtime::clock::now().0;
+    let event = json!({
+        "event_id": format!("u-{id}"), "lead_id": id, "changed_at": now, "kind": "FIELDS",
+        "changes": {"city": "Rome"},
+    });
+    event.to_string()
+}
+
 fn rows(bench: &Bench, topic: &str) -> Vec<Row> {
     let reader = Reader::connect(&bench.settings).expect("a reader");
     let mut rows = Vec::new();
@@ -193,4 +202,59 @@ fn a_later_writer_fences_an_earlier_one() {
     assert!(refused.contains("another `dlq requeue`"), "{refused}");
     later.put_back(&records).expect("put back");
     assert_eq!(rows(&bench, bench.name(Topic::LeadCreated)).len(), 1);
+}
+
+#[test]
+fn updates_that_nobody_could_use_do_not_keep_a_lead_from_coming_back() {
+    let bench = Bench::new("updated");
+    let config = config(&bench, "");
+    let ago = lead_router::runtime::clock::now().0 - 60_000;
+    write(bench.name(Topic::LeadCreated), &lead("known"), &[]);
+    let known_at = rows(&bench, bench.name(Topic::LeadCreated)).first().expect("it").timestamp.0;
+    while lead_router::runtime::clock::now().0 <= known_at + 10 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    dead(&bench, 10, &lead("lost"), ago);
+    dead(&bench, 11, &lead("known"), known_at + 5);
+    write(bench.name(Topic::LeadUpdated), &update("lost"), &[]);
+    write(bench.name(Topic::LeadUpdated), &update("known"), &[]);
+
+    let told = dlq(&config, &["requeue", "--yes"]);
+    assert!(told.contains("/10  put back"), "{told}");
+    assert!(told.contains("/11  left") && told.contains("is newer"), "{told}");
+    // Put back late, it says no more than when it was first published.
+    dead(&bench, 12, &lead("lost"), ago + 1);
+    let told = dlq(&config, &["requeue"]);
+    assert!(told.contains("/12  left") && told.contains("lead-updated/"), "{told}");
+}
+
+#[test]
+fn what_ingest_could_not_use_goes_back_to_where_it_lay() {
+    let bench = Bench::new("bridged");
+    // Any topic of the bench will do for a bridge's.
+    let bridged = bench.settings.topics.sla_breached.clone();
+    let raw = bench.settings.topics.lead_assigned.clone();
+    let more = format!("raw = \"{raw}\"\n[ingest]\ntopics = \"{bridged} = acme\"\n");
+    let of_ingest = config(&bench, &more);
+    let text = std::fs::read_to_string(of_ingest.path()).expect("read");
+    // The topics out have other names then.
+    let text = text
+        .replace(&format!("lead_assigned = \"{raw}\""), "lead_assigned = \"nobodys-assigned\"")
+        .replace(&format!("sla_breached = \"{bridged}\""), "sla_breached = \"nobodys-breached\"");
+    std::fs::write(of_ingest.path(), text).expect("written");
+    dead_of(&bench, &bridged, 3, 7, "{", 5);
+    dead_of(&bench, &raw, 2, 8, "{", 5);
+    dead_of(&bench, &raw, 9, 8, "{", 5);
+    dead_of(&bench, "elsewhere", 0, 1, "{", 5);
+
+    let told = dlq(&of_ingest, &["requeue", "--yes"]);
+    assert!(told.contains("3 of 4 letters to put back") && told.contains("done"), "{told}");
+    assert!(dlq(&of_ingest, &["requeue", "--yes"]).contains("0 of 4"));
+    let back = bench.reader(&bridged, "read_committed");
+    assert_eq!(back, [(3, "{".to_owned(), Some("acme".to_owned()))]);
+    let back = bench.reader(&raw, "read_committed");
+    assert_eq!(back.len(), 2, "{back:?}");
+    assert!(back.iter().any(|(partition, ..)| *partition == 2), "{back:?}");
+    let row = rows(&bench, &bridged).remove(0);
+    assert_eq!(row.headers.len(), 4, "{:?}", row.headers);
 }

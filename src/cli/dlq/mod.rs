@@ -1,5 +1,6 @@
 //! `lead-router dlq list | show | requeue | purge`: the dead letters.
 
+mod overtaken;
 mod requeue;
 mod tell;
 
@@ -43,9 +44,10 @@ enum Verb {
         #[arg(long)]
         payload: bool,
     },
-    /// Puts records back on the topics that they came from, each once: as they were, with the header
-    /// dlq.requeued. Left out is what would be refused again, and what a newer record has overtaken. Without
-    /// --yes it only says what it would do.
+    /// Puts records back on the topics that they came from, those of ingest too, each once: as they were, with
+    /// the header dlq.requeued. Left out is what the router would refuse again, and what a newer record that
+    /// says the same has overtaken. One at a time: a later one takes over from an earlier one, which then ends
+    /// with 75. Without --yes it only says what it would do.
     Requeue {
         #[command(flatten)]
         common: Common,

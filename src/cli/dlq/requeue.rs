@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::overtaken::{self, Said, Spoken, Subject};
 use super::{Filter, Found};
 use crate::cli::lookup::Lookup;
 use crate::codec::letter::{self, Place};
@@ -22,7 +23,7 @@ use crate::runtime::run::Exit;
 /// What becomes of a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Verdict {
-    PutBack(Topic),
+    PutBack,
     Already,
     /// It would only come back.
     Refused(String),
@@ -35,7 +36,7 @@ enum Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Verdict::PutBack(_) => f.write_str("put back"),
+            Verdict::PutBack => f.write_str("put back"),
             Verdict::Already => f.write_str("left: was put back before"),
             Verdict::Refused(why) => write!(f, "left: would be refused again, {why}"),
             Verdict::Overtaken(place) => write!(f, "left: {place} is newer"),
@@ -45,33 +46,35 @@ impl fmt::Display for Verdict {
                     "left: its value ({bytes} bytes) was too large for a letter; it may still be there"
                 )
             }
-            Verdict::Elsewhere => f.write_str("left: comes from no topic in"),
+            Verdict::Elsewhere => f.write_str(
+                "left: its topic is no topic in, and none that [ingest] or topics.raw names",
+            ),
         }
     }
 }
 
-/// What a record says something about; the newer one counts.
-type Subject = (DomainId, &'static str, String);
-
-fn subject(domain: &DomainId, input: &Input) -> Option<Subject> {
-    let (kind, id) = match input {
-        Input::LeadCreated(it) => ("lead", it.lead_id.as_str()),
-        Input::LeadUpdated(it) => ("lead", it.lead_id.as_str()),
-        Input::TerritoryChanged(it) => ("territory", it.territory_id.as_str()),
-        Input::RepChanged(it) => ("rep", it.rep_id.as_str()),
-        Input::AccountChanged(it) => ("account", it.account_id.as_str()),
-        Input::OpportunityClosed(it) => ("opportunity", it.opportunity_id.as_str()),
-        Input::PolicyChanged(_) => ("policy", ""),
-        // What somebody did is not overtaken by what he did later.
-        Input::LeadActivity(_) | Input::Timer { .. } => return None,
-    };
-    Some((domain.clone(), kind, id.to_owned()))
+/// Who reads the topic that a letter came from.
+#[derive(Clone, Copy)]
+enum Home {
+    Router(Topic),
+    Ingest,
 }
 
-/// The topics that may say something newer about the same thing.
-fn rivals(topic: Topic) -> Vec<Topic> {
-    let leads = [Topic::LeadCreated, Topic::LeadCreatedFast, Topic::LeadUpdated];
-    if leads.contains(&topic) { leads.to_vec() } else { vec![topic] }
+fn home(settings: &Settings, name: &str) -> Option<Home> {
+    let is_bridged = settings.ingest.topics.iter().any(|(topic, _)| topic == name);
+    match Topic::ALL.into_iter().find(|topic| settings.topics.input(*topic) == name) {
+        Some(topic) => Some(Home::Router(topic)),
+        None => (is_bridged || settings.topics.raw == name).then_some(Home::Ingest),
+    }
+}
+
+/// A letter that says something about a subject.
+struct Claim {
+    at: usize,
+    topic: Topic,
+    published_at: Timestamp,
+    subject: Subject,
+    said: Said,
 }
 
 struct Judge<'s> {
@@ -79,6 +82,8 @@ struct Judge<'s> {
     schemas: Lookup,
     decoder: Decoder,
     partitions: i32,
+    /// When the records of all letters were published.
+    published: BTreeMap<&'s Place, Timestamp>,
 }
 
 pub(super) fn requeue(
@@ -93,26 +98,23 @@ pub(super) fn requeue(
     let wanted = |found: &&Found| {
         filter.fits(found) && (places.is_empty() || places.contains(&found.letter.place))
     };
-    let chosen: Vec<&Found> = all.letters.iter().filter(wanted).collect();
-    let schemas = Lookup::new(settings)?;
-    let decoder = Decoder { ids: schemas.ids(), strict: false };
-    let partitions = topics::partitions(settings, settings.topics.input(Topic::LeadCreated))?;
-    let judge = Judge { settings, schemas, decoder, partitions };
+    let mut chosen: Vec<&Found> = all.letters.iter().filter(wanted).collect();
+    chosen.sort_by_key(|found| found.letter.published_at);
+    let judge = Judge::new(settings, &all.letters)?;
     let verdicts = judge.verdicts(&chosen, &all.put_back)?;
-    let mut records = Vec::new();
+    let mut back = Vec::new();
     for (found, verdict) in chosen.iter().zip(&verdicts) {
         println!("{}  {verdict}", found.letter.place);
-        if let Verdict::PutBack(topic) = verdict {
-            records.extend(judge.records(*topic, found));
+        if *verdict == Verdict::PutBack {
+            back.push(*found);
         }
     }
-    let count = records.len() / 2;
-    println!("{count} of {} letters to put back", chosen.len());
+    println!("{} of {} letters to put back", back.len(), chosen.len());
     match writer {
-        _ if count == 0 => {}
+        _ if back.is_empty() => {}
         None => println!("nothing was put back: --yes does it"),
         Some(writer) => {
-            writer.put_back(&records)?;
+            writer.put_back(&records(settings, &back)?)?;
             println!("done");
         }
     }
@@ -125,9 +127,15 @@ pub(super) fn requeue(
     Ok(exit)
 }
 
-impl Judge<'_> {
-    fn topic(&self, name: &str) -> Option<Topic> {
-        Topic::ALL.into_iter().find(|topic| self.settings.topics.input(*topic) == name)
+impl<'s> Judge<'s> {
+    fn new(settings: &'s Settings, letters: &'s [Found]) -> Result<Judge<'s>, Trouble> {
+        let schemas = Lookup::new(settings)?;
+        let decoder = Decoder { ids: schemas.ids(), strict: false };
+        let partitions = topics::partitions(settings, settings.topics.input(Topic::LeadCreated))?;
+        let published =
+            |found: &'s Found| (&found.letter.place, Timestamp(found.letter.published_at));
+        let published = letters.iter().map(published).collect();
+        Ok(Judge { settings, schemas, decoder, partitions, published })
     }
 
     /// A record as it would be read, were it put back now.
@@ -152,102 +160,117 @@ impl Judge<'_> {
         put_back: &BTreeSet<Place>,
     ) -> Result<Vec<Verdict>, Trouble> {
         let mut seen = put_back.clone();
+        let mut claims = Vec::new();
         let mut verdicts = Vec::new();
-        let mut subjects: BTreeMap<usize, Subject> = BTreeMap::new();
         for (at, found) in chosen.iter().enumerate() {
-            let letter = &found.letter;
-            verdicts.push(match (self.topic(&letter.place.topic), letter.left_out_bytes) {
+            let place = &found.letter.place;
+            let verdict = match (home(self.settings, &place.topic), found.letter.left_out_bytes) {
                 (None, _) => Verdict::Elsewhere,
-                _ if seen.contains(&letter.place) => Verdict::Already,
+                _ if seen.contains(place) => Verdict::Already,
                 (_, Some(bytes)) => Verdict::LeftOut(bytes),
-                (Some(topic), None) => match self.decode(topic, &found.row) {
+                // What is late or cannot be mapped ingest finds itself.
+                (Some(Home::Ingest), None) => Verdict::PutBack,
+                (Some(Home::Router(topic)), None) => match self.claim(at, topic, found) {
                     Err(why) => Verdict::Refused(why),
-                    Ok((domain, input)) => {
-                        seen.insert(letter.place.clone());
-                        subject(&domain, &input).map(|subject| subjects.insert(at, subject));
-                        Verdict::PutBack(topic)
+                    Ok(claim) => {
+                        claims.extend(claim);
+                        Verdict::PutBack
                     }
                 },
-            });
+            };
+            if verdict == Verdict::PutBack {
+                seen.insert(place.clone());
+            }
+            verdicts.push(verdict);
         }
-        for (at, newer) in self.overtaken(chosen, &verdicts, &subjects)? {
-            if let Some(verdict) = verdicts.get_mut(at) {
-                *verdict = Verdict::Overtaken(newer);
+        let spoken = self.spoken(&claims)?;
+        for Claim { at, published_at, subject, said, .. } in &claims {
+            let others = spoken.get(subject).map_or(&[][..], Vec::as_slice);
+            let newer = overtaken::by(said, *published_at, others);
+            if let (Some(newer), Some(verdict)) = (newer, verdicts.get_mut(*at)) {
+                *verdict = Verdict::Overtaken(newer.clone());
             }
         }
         Ok(verdicts)
     }
 
-    /// Letters about something of which a topic holds a newer record. Reads what was published since the
-    /// oldest of them, in the partitions of their domains.
-    fn overtaken(
-        &self,
-        chosen: &[&Found],
-        verdicts: &[Verdict],
-        subjects: &BTreeMap<usize, Subject>,
-    ) -> Result<BTreeMap<usize, Place>, Trouble> {
-        let mut since: BTreeMap<(Topic, i32), i64> = BTreeMap::new();
-        for (at, (domain, ..)) in subjects {
-            let (Some(found), Some(Verdict::PutBack(topic))) = (chosen.get(*at), verdicts.get(*at))
-            else {
-                continue;
-            };
-            let partition = partition_of(domain.as_str().as_bytes(), self.partitions);
-            for rival in rivals(*topic) {
-                let from = since.entry((rival, partition)).or_insert(i64::MAX);
-                *from = (*from).min(found.letter.published_at);
+    fn claim(&self, at: usize, topic: Topic, found: &Found) -> Result<Option<Claim>, String> {
+        let (domain, input) = self.decode(topic, &found.row)?;
+        let published_at = Timestamp(found.letter.published_at);
+        let claim = |(subject, said)| Claim { at, topic, published_at, subject, said };
+        Ok(overtaken::statement(domain, input).map(claim))
+    }
+
+    /// What the topics say of the subjects of letters, in the partitions of their domains.
+    fn spoken(&self, claims: &[Claim]) -> Result<BTreeMap<Subject, Vec<Spoken>>, Trouble> {
+        let mut since: BTreeMap<(Topic, i32), Timestamp> = BTreeMap::new();
+        let mut spoken: BTreeMap<Subject, Vec<Spoken>> = BTreeMap::new();
+        for Claim { topic, published_at, subject, .. } in claims {
+            spoken.entry(subject.clone()).or_default();
+            let partition = partition_of(subject.0.as_str().as_bytes(), self.partitions);
+            for (rival, from) in overtaken::rivals(*topic, *published_at) {
+                let earliest = since.entry((rival, partition)).or_insert(from);
+                *earliest = from.min(*earliest);
             }
         }
         let reader = Reader::connect(self.settings)?;
-        let mut newest: BTreeMap<Subject, (Timestamp, Place)> = BTreeMap::new();
         for ((topic, partition), from) in since {
             let name = self.settings.topics.input(topic);
             if name.is_empty() {
                 continue;
             }
-            reader.since(name, partition, Timestamp(from.max(0)), |row| {
+            reader.since(name, partition, from.max(Timestamp(0)), |row| {
                 let place = Place { topic: name.to_owned(), partition, offset: row.offset };
+                if self.published.contains_key(&place) {
+                    return;
+                }
                 let Ok((domain, input)) = self.decode(topic, &row) else { return };
-                if let Some(subject) = subject(&domain, &input) {
-                    let known = newest.get(&subject).is_some_and(|(at, _)| *at >= row.timestamp);
-                    if !known {
-                        newest.insert(subject, (row.timestamp, place));
-                    }
+                let Some((subject, said)) = overtaken::statement(domain, input) else { return };
+                if let Some(others) = spoken.get_mut(&subject) {
+                    others.push(Spoken { at: self.said_at(&row), place, said });
                 }
             })?;
         }
-        let mut overtaken = BTreeMap::new();
-        for (at, subject) in subjects {
-            let letter = chosen.get(*at).map(|found| &found.letter);
-            if let (Some(letter), Some((time, place))) = (letter, newest.get(subject))
-                && time.0 > letter.published_at
-                && *place != letter.place
-            {
-                overtaken.insert(*at, place.clone());
-            }
-        }
-        Ok(overtaken)
+        Ok(spoken)
     }
 
-    /// The record as it was, and the marker that it was put back.
-    fn records(&self, topic: Topic, found: &Found) -> [(String, Outgoing); 2] {
-        let Found { letter, row } = found;
-        let now = clock::now();
+    /// When a record was first published.
+    fn said_at(&self, row: &Row) -> Timestamp {
+        let first = letter::put_back_from(&row.headers);
+        let first = first.and_then(|place| self.published.get(&place).copied());
+        first.unwrap_or(row.timestamp)
+    }
+}
+
+/// The records as they were, each with the marker that it was put back. What ingest reads goes to the
+/// partition that it lay in, the rest to that of its key.
+fn records(settings: &Settings, back: &[&Found]) -> Result<Vec<(String, Outgoing)>, Trouble> {
+    let mut counts: BTreeMap<&str, i32> = BTreeMap::new();
+    let mut records = Vec::new();
+    for Found { letter, row } in back {
+        let Place { topic, partition, .. } = &letter.place;
+        if matches!(home(settings, topic), Some(Home::Ingest))
+            && !counts.contains_key(topic.as_str())
+        {
+            counts.insert(topic, topics::partitions(settings, topic)?);
+        }
+        let has_it = counts.get(topic.as_str()).is_some_and(|count| partition < count);
         let record = Outgoing {
             topic: OutTopic::DeadLetter,
-            partition: None,
+            partition: has_it.then_some(*partition),
             key: row.key.clone(),
             value: row.value.clone(),
             headers: letter::headers_back(&row.headers, letter),
-            timestamp: now,
+            timestamp: clock::now(),
         };
         let marker = Outgoing {
-            key: row.key.clone(),
+            partition: None,
             value: None,
             headers: letter::marker(&letter.place),
             ..record.clone()
         };
-        let name = self.settings.topics.input(topic).to_owned();
-        [(name, record), (self.settings.topics.dead_letter.clone(), marker)]
+        records.push((topic.clone(), record));
+        records.push((settings.topics.dead_letter.clone(), marker));
     }
+    Ok(records)
 }
