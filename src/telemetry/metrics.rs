@@ -213,7 +213,7 @@ catalogue! {
         "May it take part?", "LeadRouterNotReady";
     BuildInfo = "leadrouter_build_info" Kind::Gauge, ["version": labels::VERSION],
         "1", "Always 1; the version is the label.",
-        "Which version runs where?", "";
+        "Which version runs where?", "LeadRouterGone";
     ProcessCpu = "process_cpu_seconds_total" Kind::Counter, [],
         "seconds", "CPU time of the process, user and system.",
         "What does it cost to run?", "";

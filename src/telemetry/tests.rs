@@ -18,6 +18,11 @@ use crate::engine::report::{BatchReport, Ending, Fired, Observer, ShardEvent};
 const BEGIN: &str = "writes it -->\n";
 const END: &str = "<!-- end of metrics -->";
 
+fn deployed(file: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+    std::fs::read_to_string(folder.join(file)).unwrap()
+}
+
 fn runbook() -> (std::path::PathBuf, String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/RUNBOOK.md");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -46,15 +51,56 @@ fn runbook_has_every_alert_and_no_other() {
     assert_eq!(told, named);
 }
 
+/// The alerts of Prometheus' rules: name, and expression with its duration as the runbook writes them.
+fn rules() -> Vec<(String, String)> {
+    let text = deployed("prometheus/alerts.rules.yml");
+    let rules = text.split("- alert: ").skip(1).map(|rule| {
+        let field = |key: &str| rule.lines().find_map(|line| line.trim().strip_prefix(key));
+        let name = rule.lines().next().unwrap().to_owned();
+        let expression = field("expr: ").unwrap();
+        let link = format!("{{ runbook: \"deploy/RUNBOOK.md#{}\" }}", name.to_lowercase());
+        assert_eq!(field("annotations: "), Some(&*link), "{name}");
+        let lasting = field("for: ").map_or(String::new(), |time| format!(", for {time}"));
+        (name, format!("`{expression}`{lasting}"))
+    });
+    rules.collect()
+}
+
 #[test]
-fn runbook_names_only_metrics_that_exist() {
+fn the_rules_are_what_the_runbook_says() {
     let (_, text) = runbook();
+    let told = text.split("\n### ").skip(1).map(|section| {
+        let mut lines = section.lines().filter(|line| !line.is_empty()).map(str::to_owned);
+        (lines.next().unwrap(), lines.next().unwrap())
+    });
+    assert_eq!(rules(), told.collect::<Vec<_>>());
+}
+
+#[test]
+fn only_metrics_that_exist_are_named() {
     let known: BTreeSet<&str> = CATALOGUE.iter().map(|entry| entry.name).collect();
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    for word in words.filter(|word| word.starts_with("leadrouter_")) {
-        let name = word.strip_suffix("_bucket").unwrap_or(word);
-        assert!(known.contains(name), "{word} is not in the catalogue");
+    for file in ["RUNBOOK.md", "prometheus/alerts.rules.yml", "grafana/dashboards/lead-router.json"]
+    {
+        let text = deployed(file);
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let ours = words.filter(|word| {
+            ["leadrouter_", "process_", "machine_"].iter().any(|start| word.starts_with(start))
+        });
+        for word in ours {
+            let name = word.strip_suffix("_bucket").unwrap_or(word);
+            assert!(known.contains(name), "{file}: {word} is not in the catalogue");
+        }
     }
+}
+
+#[test]
+fn the_board_shows_as_waiting_who_waits() {
+    let board: serde_json::Value =
+        serde_json::from_str(&deployed("grafana/dashboards/lead-router.json")).unwrap();
+    let panels = board["panels"].as_array().unwrap();
+    let waiting = panels.iter().find(|panel| panel["title"] == "Leads that wait").unwrap();
+    let query = waiting["targets"][0]["expr"].as_str().unwrap();
+    assert_eq!(query, "sum by (phase) (leadrouter_open_leads{phase=~\"queued|parked\"})");
 }
 
 #[test]
