@@ -16,7 +16,7 @@ use crate::intake::{Fetch, Parsing, read_image};
 use crate::kafka::reader::{Reader, Row};
 use crate::kafka::{Trouble, topics};
 use crate::registry::Client;
-use crate::verify::{Owed, Place, Report, Stages};
+use crate::verify::{Lost, Owed, Place, Report, Stages};
 
 use super::lookup::Lookup;
 
@@ -83,6 +83,10 @@ impl<'a> Ingest<'a> {
         }
     }
 
+    pub(super) fn lost(&mut self, lost: Lost) {
+        self.stages.lost(lost);
+    }
+
     /// The changes and the bridged records, when all outcomes are known.
     pub(super) fn finish(mut self, client: &Reader) -> Result<Report, Trouble> {
         let raw = &self.settings.topics.raw;
@@ -91,7 +95,7 @@ impl<'a> Ingest<'a> {
             client.each(raw, shard, |row| {
                 let place = Place { topic: raw.clone(), partition: shard, offset: row.offset };
                 let (key, value) = (row.key.as_deref(), row.value.as_deref());
-                self.stages.change(&place, key, value, &row.headers);
+                self.stages.change(&place, row.timestamp, key, value, &row.headers);
             })?;
         }
         for (topic, domain) in &self.settings.ingest.topics {
@@ -101,7 +105,7 @@ impl<'a> Ingest<'a> {
                 client.each(topic, partition, |row| {
                     let offset = row.offset;
                     let place = Place { topic: topic.clone(), partition, offset };
-                    self.stages.bridged(&place, || owed(&mut stage, partition, row));
+                    self.stages.bridged(&place, row.timestamp, || owed(&mut stage, partition, row));
                 })?;
             }
         }

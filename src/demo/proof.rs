@@ -11,7 +11,7 @@ use crate::verify::{Checker, Options, Report};
 /// Checks everything that is in the log. `skew`: how far apart writing and reading may be, in the
 /// log's time.
 pub fn check(cluster: &Cluster, skew: Span) -> Report {
-    let mut checker = Checker::new(Options { skew, whole: true });
+    let mut checker = Checker::new(Options { skew, ..Options::default() });
     let reader = Reader::new(
         SchemaIds::default(),
         cluster.partitions(),

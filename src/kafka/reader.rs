@@ -70,6 +70,13 @@ impl Reader {
         })
     }
 
+    /// The first offset of a partition that retention and purges have left.
+    pub fn first(&self, topic: &str, partition: i32) -> Result<i64, Trouble> {
+        let marks = self.consumer.fetch_watermarks(topic, partition, QUERY);
+        let (first, _) = marks.map_err(|error| error::inspecting(topic, &error))?;
+        Ok(first)
+    }
+
     /// Hands over every committed record of a partition up to its end now, in order.
     pub fn each(&self, topic: &str, partition: i32, take: impl FnMut(Row)) -> Result<(), Trouble> {
         self.from(topic, partition, Offset::Beginning, take)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Findings, Invariant, Item, Options, Place, Record, Report};
+use super::{Findings, Invariant, Item, Lost, Options, Place, Record, Report};
 use super::{leads, offsets, sla};
 use crate::domain::entity::{Entity, LeadEntity};
 use crate::domain::ids::{DomainId, LeadId, RepId};
@@ -58,6 +58,7 @@ pub struct Checker {
     pub(super) unreadable: Vec<Arrival>,
     garbled: Vec<(Invariant, Place)>,
     pub(super) dead: BTreeSet<(Topic, i32, i64)>,
+    lost: Lost,
     /// The newest image of each shard: where, and its next offsets.
     pub(super) shards: BTreeMap<i32, (Place, [i64; 9])>,
     pub(super) committed: BTreeMap<i32, [Option<i64>; 9]>,
@@ -78,6 +79,7 @@ impl Checker {
             unreadable: Vec::new(),
             garbled: Vec::new(),
             dead: BTreeSet::new(),
+            lost: Lost::default(),
             shards: BTreeMap::new(),
             committed: BTreeMap::new(),
             recomputed: BTreeMap::new(),
@@ -91,14 +93,19 @@ impl Checker {
         self.committed.insert(shard, next);
     }
 
+    /// The dead letters that are gone.
+    pub fn lost(&mut self, lost: Lost) {
+        self.lost = lost;
+    }
+
     pub fn record(&mut self, record: Record) {
         let Record { place, item } = record;
         match item {
             Item::Input { topic, domain, timestamp, input } => {
                 self.input(Arrival { place, topic, timestamp }, domain, *input);
             }
-            Item::Unreadable { topic } => {
-                self.unreadable.push(Arrival { place, topic, timestamp: Timestamp(0) });
+            Item::Unreadable { topic, timestamp } => {
+                self.unreadable.push(Arrival { place, topic, timestamp });
             }
             Item::Assigned(assigned) => {
                 self.reach(&assigned.domain, assigned.decided_at);
@@ -190,6 +197,15 @@ impl Checker {
             None => self.shards.get(&shard).map(|(_, next)| next[index]),
         };
         next.is_some_and(|next| at.place.offset < next)
+    }
+
+    /// A record that was taken in has no outcome that is still there.
+    pub(super) fn without_outcome(&self, at: &Arrival, text: String, findings: &mut Findings) {
+        if self.lost.may_hold(at.timestamp) {
+            findings.unchecked(Invariant::I1);
+        } else {
+            findings.broken(Invariant::I1, &at.place, text);
+        }
     }
 
     /// All checks.

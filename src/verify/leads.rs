@@ -33,7 +33,7 @@ fn every_arrival_is_decided(
         let known = file.image.is_some() && !checker.options.whole;
         if file.assigned.is_empty() && !dead && !known {
             let text = format!("lead {lead} was taken in and has neither decision nor dead letter");
-            findings.broken(Invariant::I1, place, text);
+            checker.without_outcome(arrival, text, findings);
         }
     }
 }
@@ -44,7 +44,7 @@ fn unreadable_is_dead(checker: &Checker, findings: &mut Findings) {
         let place = &arrival.place;
         if !checker.dead.contains(&(arrival.topic, place.partition, place.offset)) {
             let text = "the record cannot be read and has no dead letter".to_owned();
-            findings.broken(Invariant::I1, place, text);
+            checker.without_outcome(arrival, text, findings);
         }
     }
 }

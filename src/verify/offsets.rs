@@ -23,7 +23,7 @@ pub(super) fn check(checker: &Checker, findings: &mut Findings) {
     for shard in checker.committed.keys().filter(|shard| !checker.shards.contains_key(shard)) {
         let offsets = &checker.committed[shard];
         if offsets.iter().any(|offset| offset.is_some_and(|offset| offset > 0)) {
-            let topic = "lead-router.state".to_owned();
+            let topic = checker.options.state.clone();
             let place = Place { topic, partition: *shard, offset: 0 };
             let text = format!("shard {shard} has committed offsets and no image");
             findings.broken(Invariant::I8, &place, text);

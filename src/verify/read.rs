@@ -62,7 +62,7 @@ impl Reader {
             Ok((domain, input)) => {
                 Item::Input { topic, domain, timestamp: raw.timestamp, input: Box::new(input) }
             }
-            Err(_) => Item::Unreadable { topic },
+            Err(_) => Item::Unreadable { topic, timestamp: raw.timestamp },
         };
         Record { place: raw.place(), item }
     }

@@ -26,6 +26,7 @@ struct Run {
     now: Timestamp,
     next: [i64; 9],
     records: Vec<Record>,
+    lost: Lost,
     events: u32,
 }
 
@@ -42,6 +43,7 @@ impl Run {
             now: START,
             next: [-1; 9],
             records: Vec::new(),
+            lost: Lost::default(),
             events: 0,
         };
         for rep in ["ann", "bob"] {
@@ -178,6 +180,7 @@ impl Run {
     fn check(mut self) -> Report {
         self.out("lead-router.state", Item::Shard { shard: 0, next: self.next });
         let mut checker = Checker::new(Options::default());
+        checker.lost(self.lost);
         for record in self.records {
             checker.record(record);
         }
@@ -245,8 +248,36 @@ fn a_dead_letter_answers_for_its_record() {
 
     let mut run = good();
     let place = Place { topic: "rep-changed".to_owned(), partition: 0, offset: 1 };
-    run.records.push(Record { place, item: Item::Unreadable { topic: Topic::RepChanged } });
+    let item = Item::Unreadable { topic: Topic::RepChanged, timestamp: START };
+    run.records.push(Record { place, item });
     assert_eq!(broken(&run.check()), [Invariant::I1]);
+}
+
+/// How I1 fares with a bad record of `START` after its letter was lost to a purge.
+fn purged(oldest: Option<Timestamp>) -> Verdict {
+    let mut run = good();
+    let place = Place { topic: "rep-changed".to_owned(), partition: 0, offset: 1 };
+    let item = Item::Unreadable { topic: Topic::RepChanged, timestamp: START };
+    run.records.push(Record { place, item });
+    run.lost.before(oldest);
+    run.check().verdicts.remove(0)
+}
+
+#[test]
+fn a_letter_that_may_be_gone_is_not_missed() {
+    let told = |oldest| (purged(oldest).violations, purged(oldest).unchecked);
+    assert_eq!(told(None), (0, 1), "nothing is left");
+    assert_eq!(told(Some(START)), (0, 1));
+    assert_eq!(told(Some(START - Span::from_millis(1))), (1, 0), "newer than what is left");
+}
+
+#[test]
+fn offsets_without_a_state_are_told_of_the_topic_as_it_is_called() {
+    let options = Options { state: "eu.state".to_owned(), ..Options::default() };
+    let mut checker = Checker::new(options);
+    checker.committed(3, [Some(1); 9]);
+    let told = checker.finish().violations.remove(0).to_string();
+    assert!(told.starts_with("I8 eu.state/3@0: "), "{told}");
 }
 
 #[test]

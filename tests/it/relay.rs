@@ -285,7 +285,7 @@ fn prove(cluster: &Cluster, mut stages: Stages, images: &BTreeMap<Key, Picture>,
         for record in cluster.read("lead-created", partition, 0, usize::MAX) {
             let place = Place { topic: "raw".to_owned(), partition, offset: record.offset };
             let (key, value) = (record.key.as_deref(), record.value.as_deref());
-            stages.change(&place, key, value, &record.headers);
+            stages.change(&place, record.timestamp, key, value, &record.headers);
         }
     }
     let report = stages.finish();

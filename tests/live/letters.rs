@@ -14,7 +14,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer};
 use serde_json::{Value, json};
 
-use super::support::{Bench, bootstrap, producer};
+use super::support::{Bench, Member, bootstrap, leads, producer, publish};
 
 fn config(bench: &Bench, more: &str) -> tempfile::NamedTempFile {
     let topics = &bench.settings.topics;
@@ -45,6 +45,15 @@ fn command(config: &tempfile::NamedTempFile, words: &[&str]) -> Command {
 fn dlq(config: &tempfile::NamedTempFile, words: &[&str]) -> String {
     let done = command(config, words).output().expect("started");
     assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).expect("text")
+}
+
+fn verify(config: &tempfile::NamedTempFile) -> String {
+    let done = Command::new(env!("CARGO_BIN_EXE_lead-router"))
+        .args(["verify", "--skew-secs", "0", "--config"])
+        .arg(config.path())
+        .output()
+        .expect("started");
     String::from_utf8(done.stdout).expect("text")
 }
 
@@ -257,4 +266,40 @@ fn what_ingest_could_not_use_goes_back_to_where_it_lay() {
     assert!(back.iter().any(|(partition, ..)| *partition == 2), "{back:?}");
     let row = rows(&bench, &bridged).remove(0);
     assert_eq!(row.headers.len(), 4, "{:?}", row.headers);
+}
+
+/// Takes the leads of shard 0 in, up to an offset.
+fn take(member: &mut Member, next: i64) {
+    member.log.begin().expect("begun");
+    member.log.send_offsets(&[(leads(0), next, String::new())]).expect("offsets");
+    member.log.commit().expect("committed");
+}
+
+#[test]
+fn a_letter_that_was_purged_is_not_missed_and_a_newer_one_is() {
+    let bench = Bench::new("purged");
+    let config = config(&bench, "");
+    let mut member = bench.joined("a");
+    publish(bench.name(Topic::LeadCreated), 0, &["{"]);
+    take(&mut member, 1);
+    assert!(verify(&config).contains("I1 BROKEN 1 times"));
+    dead(&bench, 0, "{", 0);
+    let told = verify(&config);
+    assert!(told.contains("I1 holds") && told.contains("(1 checked)"), "{told}");
+    assert!(told.contains(&format!("I8 {}/0@0", bench.settings.topics.state)), "{told}");
+
+    dlq(&config, &["purge", "--all", "--yes"]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !dlq(&config, &["list", "-o", "json"]).is_empty() {
+        assert!(Instant::now() < deadline, "they are still there");
+    }
+    let told = verify(&config);
+    assert!(told.contains("I1 holds") && told.contains("(0 checked, 1 not checked"), "{told}");
+
+    dead(&bench, 7, "{", 0);
+    publish(bench.name(Topic::LeadCreated), 0, &["{"]);
+    take(&mut member, 2);
+    let told = verify(&config);
+    assert!(told.contains("I1 BROKEN 1 times"), "{told}");
+    assert!(told.contains("(1 checked, 1 not checked"), "{told}");
 }

@@ -179,7 +179,7 @@ fn input(topic: Topic, shard: i32, partitions: i32, stored: &Stored) -> Item {
         let input = json::decode_event(topic, &parsed(stored)?, now, false).ok()?;
         home.then(|| Item::Input { topic, domain, timestamp: now, input: Box::new(input) })
     };
-    read().unwrap_or(Item::Unreadable { topic })
+    read().unwrap_or(Item::Unreadable { topic, timestamp: stored.timestamp })
 }
 
 /// Where a dead letter came from.
