@@ -155,6 +155,7 @@ pub fn inspect(settings: &Settings) -> Result<Report, Trouble> {
     let agreed = plan(settings, &wanted, &found).layout.partitions();
     for (topic, found) in wanted.iter().zip(&mut found) {
         if let Found::There { partitions, empty, .. } = found
+            && topic.role.is_sharded()
             && *partitions != agreed
         {
             *empty = cluster.is_empty(&topic.name, *partitions)?;
@@ -237,7 +238,9 @@ pub fn apply(settings: &Settings, report: &Report) -> Result<Vec<String>, Troubl
 pub fn partitions(settings: &Settings, name: &str) -> Result<i32, Trouble> {
     match Cluster::connect(settings)?.topic(name)? {
         Found::There { partitions, .. } => Ok(partitions),
-        _ => Err(Trouble::Config(format!("the topic {name} is missing"))),
+        _ => Err(Trouble::Config(format!(
+            "the topic {name} is missing: `lead-router topics plan` says what is to be done"
+        ))),
     }
 }
 

@@ -21,11 +21,13 @@ pub enum Role {
     State,
     /// Between the two stages of ingest.
     Changes,
+    /// What a bridge writes and ingest reads: looked for, never made.
+    Bridged,
 }
 
 impl Role {
     /// Partition i of it belongs to shard i.
-    fn is_sharded(self) -> bool {
+    pub(super) fn is_sharded(self) -> bool {
         matches!(self, Role::In(_) | Role::State | Role::Changes)
     }
 
@@ -147,6 +149,7 @@ pub fn wanted(settings: &Settings) -> Vec<Wanted> {
         all.push(of(&topics.raw, Role::Changes, &changes));
         all.push(of(&topics.ingest_state, Role::State, &compacted));
     }
+    all.extend(settings.ingest.topics.iter().map(|(name, _)| of(name, Role::Bridged, &[])));
     all
 }
 
@@ -162,6 +165,10 @@ pub fn plan(settings: &Settings, wanted: &[Wanted], found: &[Found]) -> Report {
     let mut missing = Vec::new();
     let mut names: [Option<String>; 9] = Default::default();
     for (topic, found) in wanted.iter().zip(found) {
+        if topic.role == Role::Bridged {
+            findings.extend(bridged(topic, found));
+            continue;
+        }
         let there = !matches!(found, Found::Missing);
         if let (true, Role::In(input)) = (there, topic.role)
             && let Some(slot) = names.get_mut(input.index())
@@ -316,33 +323,75 @@ impl Plan<'_> {
             };
             say(Severity::Fault, text.to_owned(), "cleanup.policy=delete");
         }
-        let number = |key: &str| config.get(key).and_then(|value| value.parse::<i64>().ok());
-        let wanted = topic.config.iter().find(|(key, _)| *key == "retention.ms");
-        if let (Some(kept), Some((_, wanted))) = (number("retention.ms"), wanted)
-            && kept != -1
-            && let Role::In(input) = topic.role
-        {
-            let days = kept / DAY_MS;
-            if kept < LEAST_RETENTION_MS {
-                let text =
-                    format!("keeps records for {kept} ms: a stop of that length loses leads");
-                say(Severity::Fault, text, &format!("retention.ms={wanted}"));
-            } else if input.is_reference() || kept < wanted.parse().unwrap_or(0) {
-                let text = format!(
-                    "keeps records for {days} days only; what was read lives on in the state, but a new \
-                     start from nothing, a backtest and an audit need them"
-                );
-                say(Severity::Advice, text, &format!("retention.ms={wanted}"));
-            }
-        }
-        if matches!(topic.role, Role::In(_))
-            && let Some(bytes) = number("retention.bytes")
-            && bytes != -1
-        {
-            let text =
-                format!("keeps {bytes} bytes a partition only, however short a time that is");
-            say(Severity::Advice, text, "retention.bytes=-1");
-        }
+        findings.extend(self.retention(topic, config));
+        findings.extend(self.size(topic, config));
         findings
     }
+
+    /// Whether records live long enough.
+    fn retention(&self, topic: &Wanted, config: &BTreeMap<String, String>) -> Option<Finding> {
+        let (_, wanted) = topic.config.iter().find(|(key, _)| *key == "retention.ms")?;
+        let kept = number(config, "retention.ms").filter(|kept| *kept != -1)?;
+        let is_short = kept < wanted.parse().unwrap_or(0);
+        let days = kept / DAY_MS;
+        let (severity, text) = match topic.role {
+            Role::In(_) | Role::Changes if kept < LEAST_RETENTION_MS => (
+                Severity::Fault,
+                format!("keeps records for {kept} ms: a stop of that length loses leads"),
+            ),
+            Role::In(input) if input.is_reference() || is_short => (
+                Severity::Advice,
+                format!(
+                    "keeps records for {days} days only; what was read lives on in the state, but a new \
+                     start from nothing, a backtest and an audit need them"
+                ),
+            ),
+            Role::Out if kept < LEAST_RETENTION_MS => (
+                Severity::Advice,
+                format!("keeps records for {kept} ms: whoever reads them after a stop misses some"),
+            ),
+            Role::Out if is_short => (
+                Severity::Advice,
+                format!("keeps records for {days} days only; an audit needs them for longer"),
+            ),
+            _ => return None,
+        };
+        let mend = Some(self.alter(&topic.name, &format!("retention.ms={wanted}")));
+        Some(Finding { severity, topic: topic.name.clone(), text, mend })
+    }
+
+    fn size(&self, topic: &Wanted, config: &BTreeMap<String, String>) -> Option<Finding> {
+        if !matches!(topic.role, Role::In(_) | Role::Out | Role::Changes) {
+            return None;
+        }
+        let bytes = number(config, "retention.bytes").filter(|bytes| *bytes != -1)?;
+        Some(Finding {
+            severity: Severity::Advice,
+            topic: topic.name.clone(),
+            text: format!("keeps {bytes} bytes a partition only, however short a time that is"),
+            mend: Some(self.alter(&topic.name, "retention.bytes=-1")),
+        })
+    }
+}
+
+fn number(config: &BTreeMap<String, String>, key: &str) -> Option<i64> {
+    config.get(key)?.parse().ok()
+}
+
+/// A topic of the bridge: only `ingest` reads it, so the router starts without it.
+fn bridged(topic: &Wanted, found: &Found) -> Option<Finding> {
+    let text = match found {
+        Found::Missing => {
+            "does not exist, and `lead-router ingest` does not start without it; it is the bridge's: \
+             start the bridge, or make the topic as the bridge wants it"
+        }
+        Found::Forbidden => "this user may not describe it, and `lead-router ingest` reads it",
+        Found::There { .. } => return None,
+    };
+    Some(Finding {
+        severity: Severity::Advice,
+        topic: topic.name.clone(),
+        text: text.to_owned(),
+        mend: None,
+    })
 }

@@ -16,13 +16,16 @@ fn good(topic: &Wanted) -> Found {
 
 /// All topics good but for what `change` makes of them.
 fn told(change: impl Fn(&Wanted, &mut Found)) -> (Report, Vec<String>) {
-    let settings = settings();
-    let wanted = wanted(&settings);
+    told_of(&settings(), change)
+}
+
+fn told_of(settings: &Settings, change: impl Fn(&Wanted, &mut Found)) -> (Report, Vec<String>) {
+    let wanted = wanted(settings);
     let mut found: Vec<Found> = wanted.iter().map(good).collect();
     for (topic, found) in wanted.iter().zip(&mut found) {
         change(topic, found);
     }
-    let report = plan(&settings, &wanted, &found);
+    let report = plan(settings, &wanted, &found);
     let lines = report.findings.iter().map(ToString::to_string).collect();
     (report, lines)
 }
@@ -119,4 +122,51 @@ fn policies_and_retention() {
     assert!(
         lines[2].ends_with("--entity-name lead-router.state --add-config cleanup.policy=compact")
     );
+}
+
+#[test]
+fn a_topic_out_that_forgets_early_is_told() {
+    let (report, lines) = told(|topic, found| match topic.name.as_str() {
+        "lead-assigned" => set(found, "retention.ms", "1000"),
+        "sla-breached" => {
+            set(found, "retention.ms", "604800000");
+            set(found, "retention.bytes", "1048576");
+        }
+        "lead-router.dead-letter" => set(found, "retention.ms", "86400000"),
+        _ => {}
+    });
+    let starts = [
+        "advice: lead-assigned: keeps records for 1000 ms",
+        "advice: sla-breached: keeps records for 7 days only",
+        "advice: sla-breached: keeps 1048576 bytes a partition only",
+    ];
+    assert_eq!(lines.len(), starts.len(), "dead letters may be short-lived: {lines:#?}");
+    for (line, start) in lines.iter().zip(starts) {
+        assert!(line.starts_with(start), "{line}");
+    }
+    assert!(
+        lines[0].ends_with("--entity-name lead-assigned --add-config retention.ms=34560000000")
+    );
+    assert_eq!(report.faults().count(), 0);
+}
+
+#[test]
+fn topics_of_ingest_are_looked_at_too() {
+    let text = "topics.partitions = 4\n[ingest]\ntopics = \"sf.lead\"\ndomain = \"acme\"\n";
+    let settings = config::load_text("", text, std::iter::empty()).expect("settings").settings;
+    let (_, lines) = told_of(&settings, |topic, found| {
+        if let (Found::There { partitions, config, .. }, Role::Bridged) = (found, topic.role) {
+            (*partitions, *config) = (1, None);
+        }
+    });
+    assert_eq!(lines, Vec::<String>::new(), "it is the bridge's: any number will do");
+    let (report, lines) = told_of(&settings, |topic, found| match topic.role {
+        Role::Bridged => *found = Found::Missing,
+        Role::Changes => set(found, "retention.ms", "1000"),
+        _ => {}
+    });
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[0].starts_with("fault: lead-router.raw: keeps records for 1000 ms"), "{lines:?}");
+    assert!(lines[1].starts_with("advice: sf.lead: does not exist"), "{lines:?}");
+    assert_eq!(report.missing, [], "nobody but the bridge makes it");
 }
