@@ -1,6 +1,6 @@
 //! Which topics there are and how they hang together: partition i of all topics in is shard i.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rdkafka::client::{Client, ClientContext};
@@ -9,6 +9,9 @@ use crate::domain::input::Topic;
 use crate::engine::ports::{Failure, Part, Result};
 
 use super::error;
+
+const FIXED: &str = "the number is fixed for life, because keys would hash to other partitions than their \
+    history; what to do is in deploy/RUNBOOK.md, section \"Another number of partitions\"";
 
 /// The topics in, as they were found at the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +54,9 @@ impl Layout {
         &self,
         parts: &[(String, i32)],
     ) -> std::result::Result<BTreeSet<i32>, String> {
+        if let Some(grown) = self.grown(parts) {
+            return Err(grown);
+        }
         let shards: BTreeSet<i32> = parts.iter().map(|(_, shard)| *shard).collect();
         for shard in &shards {
             for name in self.subscribed() {
@@ -66,6 +72,21 @@ impl Layout {
             }
         }
         Ok(shards)
+    }
+
+    /// The topics that have got more partitions than all topics in had at the start, as far as this assignment shows.
+    fn grown(&self, parts: &[(String, i32)]) -> Option<String> {
+        let mut most = BTreeMap::new();
+        for (name, shard) in parts.iter().filter(|(_, shard)| *shard >= self.partitions) {
+            let count = most.entry(name).or_insert(0);
+            *count = (shard + 1).max(*count);
+        }
+        let told: Vec<String> =
+            most.iter().map(|(name, count)| format!("{name} has {count} partitions now")).collect();
+        let before = self.partitions;
+        (!told.is_empty()).then(|| {
+            format!("{}, all topics in had {before} at the start: {FIXED}", told.join(", "))
+        })
     }
 
     /// Fails when partitions were added: keys would hash to other shards than their history.
@@ -84,11 +105,7 @@ impl Layout {
                 continue;
             }
             return Err(Failure::Fatal(format!(
-                "{name} has {count} partitions now, not {}: the number is fixed for life, because keys \
-                 hash to other partitions than their history. To have more: stop all processes, make \
-                 new topics with the new number under new names (all topics in, and the state), \
-                 publish the reference data and the open leads into them, and start with those names \
-                 and a new group",
+                "{name} has {count} partitions now, all topics in had {} at the start: {FIXED}",
                 self.partitions
             )));
         }
@@ -123,6 +140,20 @@ mod tests {
         torn.retain(|(name, shard)| (name.as_str(), *shard) != ("rep-changed", 1));
         let told = layout().shards_of(&torn).expect_err("torn");
         assert!(told.starts_with("partition 1 of rep-changed was not assigned"), "{told}");
+    }
+
+    #[test]
+    fn a_topic_that_has_grown_is_named_and_no_other() {
+        let mut grown: Vec<_> = whole(0).into_iter().chain(whole(1)).collect();
+        grown.push(("lead-created".to_owned(), 3));
+        grown.push(("lead-created".to_owned(), 2));
+        let told = layout().shards_of(&grown).expect_err("grown");
+        let start =
+            "lead-created has 4 partitions now, all topics in had 2 at the start: the number is";
+        assert!(told.starts_with(start), "{told}");
+        assert!(told.contains("deploy/RUNBOOK.md"), "{told}");
+        let runbook = include_str!("../../deploy/RUNBOOK.md");
+        assert!(runbook.contains("\n## Another number of partitions\n"));
     }
 
     #[test]

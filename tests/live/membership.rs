@@ -155,3 +155,21 @@ fn topics_with_different_numbers_of_partitions_stop_the_worker() {
     assert!(why.starts_with(&format!("partition 3 of {name} was not assigned together")), "{why}");
     assert!(why.contains("lead-router topics plan"), "{why}");
 }
+
+#[test]
+fn a_topic_that_grows_while_running_is_named_and_no_other() {
+    let bench = Bench::new("grown");
+    let name = bench.name(Topic::LeadCreated);
+    let mut member = bench.joined("a");
+    super::topics::grow(name, 5);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let why = loop {
+        match member.log.poll(Span::from_millis(100), &mut member.events) {
+            Ok(()) => assert!(Instant::now() < deadline, "it went on"),
+            Err(Failure::Fatal(why)) => break why,
+            Err(other) => panic!("{other}"),
+        }
+    };
+    let start = format!("{name} has 5 partitions now, all topics in had 4 at the start");
+    assert!(why.starts_with(&start) && why.contains("RUNBOOK"), "{why}");
+}

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lead_router::kafka::topics::{self, Severity};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 
 use super::support::{bootstrap, settings};
@@ -24,6 +24,16 @@ pub(crate) fn create(name: &str, partitions: i32, config: &[(&str, &str)]) {
     while admin.inner().fetch_watermarks(name, 0, within).is_err() {
         assert!(Instant::now() < deadline, "{name} cannot be seen");
     }
+}
+
+/// Gives a topic more partitions.
+pub(crate) fn grow(name: &str, partitions: usize) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", bootstrap()).create().expect("a client");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let more = [NewPartitions::new(name, partitions)];
+    let grown = runtime.block_on(admin.create_partitions(&more, &AdminOptions::new()));
+    grown.expect("an answer").into_iter().for_each(|one| drop(one.expect("more partitions")));
 }
 
 #[test]
