@@ -185,3 +185,29 @@ impl Waker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::error::RDKafkaErrorCode as Code;
+
+    use super::*;
+
+    #[test]
+    fn who_is_put_out_by_a_namesake_is_told_which_key_to_set() {
+        let context = Context { notes: Arc::default() };
+        context.error(KafkaError::Global(Code::FencedInstanceId), "same group.instance.id");
+        let heard = context.notes.take_heard();
+        let [Heard::Fatal(why)] = heard.as_slice() else { panic!("{heard:?}") };
+        assert!(
+            why.contains("the same `instance`") && why.contains("LEAD_ROUTER__INSTANCE"),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_partition_is_no_news() {
+        let context = Context { notes: Arc::default() };
+        context.error(KafkaError::Global(Code::PartitionEOF), "no more messages");
+        assert_eq!(context.notes.take_heard(), []);
+    }
+}

@@ -128,7 +128,11 @@ pub(super) fn heard(error: &KafkaError) -> Heard {
         }
         // A topic that is gone comes as an assignment without it; metadata may also be incomplete for a
         // moment while a broker starts.
-        Some(Code::Fatal | Code::FencedInstanceId) => Heard::Fatal(text),
+        Some(Code::Fatal) => Heard::Fatal(text),
+        Some(Code::FencedInstanceId) => Heard::Fatal(format!(
+            "{text}: another process of this group was started with the same `instance`: set `instance` \
+             in the configuration of one of them (LEAD_ROUTER__INSTANCE), each needs its own"
+        )),
         Some(Code::InconsistentGroupProtocol) => Heard::Fatal(format!(
             "{text}: other members of the group use another protocol or assignment strategy"
         )),

@@ -103,7 +103,7 @@ fn an_instance_that_is_started_twice_ends_the_first_and_says_why() {
             Err(other) => panic!("{other}"),
         }
     };
-    assert!(why.contains("fenced"), "{why}");
+    assert!(why.contains("fenced") && why.contains("LEAD_ROUTER__INSTANCE"), "{why}");
     second.transact(0, "out", 1, "batch 1");
 }
 
