@@ -10,6 +10,7 @@ use crate::config::Settings;
 use crate::domain::input::Topic;
 use crate::domain::time::Timestamp;
 
+use super::context::Quiet;
 use super::error::{self, Heard, Trouble};
 use super::settings;
 
@@ -29,13 +30,14 @@ pub struct Row {
 
 /// A client that only reads.
 pub struct Reader {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Quiet>,
 }
 
 impl Reader {
     pub fn connect(settings: &Settings) -> Result<Reader, Trouble> {
         let config = settings::restore_consumer(settings, 0);
-        let consumer = config.create().map_err(|error| error::creating(&error))?;
+        let consumer =
+            config.create_with_context(Quiet).map_err(|error| error::creating(&error))?;
         Ok(Reader { consumer })
     }
 
