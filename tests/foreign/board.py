@@ -112,10 +112,10 @@ def compose(faults):
     targets = [target for job in scrape["scrape_configs"] for one in job["static_configs"] for target in one["targets"]]
     if targets != [f"router:{port}"] or not any(text.endswith(f":{port}") for text in services["router"]["ports"]):
         faults.append(f"compose: the router listens on {port}, Prometheus asks {targets}")
-    checked = subprocess.run(["promtool", "check", "config", "--syntax-only", str(ROOT / "deploy/prometheus/prometheus.yml")],
-                             capture_output=True, text=True)
-    if checked.returncode != 0:
-        faults.append(f"promtool: {checked.stdout}{checked.stderr}")
+    for words in (["check", "config", "--syntax-only", "prometheus.yml"], ["test", "rules", "alerts.test.yml"]):
+        checked = subprocess.run(["promtool", *words], cwd=ROOT / "deploy/prometheus", capture_output=True, text=True)
+        if checked.returncode != 0:
+            faults.append(f"promtool: {checked.stdout}{checked.stderr}")
     source = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml").read_text())
     url = source["datasources"][0]["url"]
     if urllib.parse.urlparse(url).hostname not in services:
