@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use lead_router::codec::letter;
 use lead_router::domain::input::Topic;
 use lead_router::domain::time::Timestamp;
-use lead_router::engine::ports::{OutTopic, Outgoing};
+use lead_router::engine::ports::{Log, OutTopic, Outgoing};
 use lead_router::kafka::letters::Writer;
 use lead_router::kafka::reader::{Reader, Row};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer};
 use serde_json::{Value, json};
 
-use super::support::{Bench, Member, bootstrap, leads, producer, publish};
+use super::support::{Bench, bootstrap, leads, producer, publish};
 
 fn config(bench: &Bench, more: &str) -> tempfile::NamedTempFile {
     let topics = &bench.settings.topics;
@@ -269,19 +269,20 @@ fn what_ingest_could_not_use_goes_back_to_where_it_lay() {
 }
 
 /// Takes the leads of shard 0 in, up to an offset.
-fn take(member: &mut Member, next: i64) {
+fn take(bench: &Bench, next: i64) {
+    let mut member = bench.joined("a");
     member.log.begin().expect("begun");
     member.log.send_offsets(&[(leads(0), next, String::new())]).expect("offsets");
     member.log.commit().expect("committed");
+    member.log.leave().expect("left");
 }
 
 #[test]
 fn a_letter_that_was_purged_is_not_missed_and_a_newer_one_is() {
     let bench = Bench::new("purged");
     let config = config(&bench, "");
-    let mut member = bench.joined("a");
     publish(bench.name(Topic::LeadCreated), 0, &["{"]);
-    take(&mut member, 1);
+    take(&bench, 1);
     assert!(verify(&config).contains("I1 BROKEN 1 times"));
     dead(&bench, 0, "{", 0);
     let told = verify(&config);
@@ -298,7 +299,7 @@ fn a_letter_that_was_purged_is_not_missed_and_a_newer_one_is() {
 
     dead(&bench, 7, "{", 0);
     publish(bench.name(Topic::LeadCreated), 0, &["{"]);
-    take(&mut member, 2);
+    take(&bench, 2);
     let told = verify(&config);
     assert!(told.contains("I1 BROKEN 1 times"), "{told}");
     assert!(told.contains("(1 checked, 1 not checked"), "{told}");
