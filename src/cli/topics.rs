@@ -19,7 +19,8 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Prints what is missing or wrong, each with the command that mends it, the bridge's topics included. Ends with 78 if there is a fault.
+    /// Prints what is missing or wrong, each with the command that mends it; looks for the bridge's topics too. Ends
+    /// with 78 if there is a fault.
     Plan(Config),
     /// Makes the missing topics; asks first. What exists is never changed.
     Apply {
