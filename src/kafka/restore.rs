@@ -15,6 +15,7 @@ use crate::config::Settings;
 use crate::engine::ports::{Failure, Result};
 
 use super::HANGING;
+use super::context::Quiet;
 use super::error::{self, Heard};
 use super::settings;
 use super::source::Source;
@@ -33,8 +34,8 @@ pub(super) fn high_watermark(
     topic: &str,
     shard: i32,
 ) -> Result<(i64, i64)> {
-    let reader: BaseConsumer = settings::uncommitted_reader(settings, worker)
-        .create()
+    let reader: BaseConsumer<Quiet> = settings::uncommitted_reader(settings, worker)
+        .create_with_context(Quiet)
         .map_err(|error| Failure::Fatal(error::creating(&error).to_string()))?;
     reader
         .fetch_watermarks(topic, shard, QUERY)
@@ -63,8 +64,8 @@ impl Restore<'_> {
         if low == high {
             return Ok(high);
         }
-        let reader: BaseConsumer = settings::restore_consumer(self.settings, self.worker)
-            .create()
+        let reader: BaseConsumer<Quiet> = settings::restore_consumer(self.settings, self.worker)
+            .create_with_context(Quiet)
             .map_err(|error| Failure::Fatal(error::creating(&error).to_string()))?;
         self.wait_until_stable(&reader, topic, high)?;
         let mut list = TopicPartitionList::new();
@@ -77,7 +78,12 @@ impl Restore<'_> {
         Ok(high)
     }
 
-    fn wait_until_stable(&mut self, reader: &BaseConsumer, topic: &str, high: i64) -> Result<()> {
+    fn wait_until_stable(
+        &mut self,
+        reader: &BaseConsumer<Quiet>,
+        topic: &str,
+        high: i64,
+    ) -> Result<()> {
         let began = Instant::now();
         let mut told = began;
         loop {
@@ -101,7 +107,7 @@ impl Restore<'_> {
 
     fn read(
         &mut self,
-        reader: &BaseConsumer,
+        reader: &BaseConsumer<Quiet>,
         each: &mut dyn FnMut(&[u8], Option<&[u8]>),
     ) -> Result<()> {
         loop {
