@@ -96,8 +96,11 @@ impl Partition {
         (records, stable.max(from))
     }
 
-    /// The first offset whose record is at least so young.
+    /// The first offset whose record is at least so young; from time 0 on, where the partition begins.
     pub(super) fn offset_at(&self, time: Timestamp) -> i64 {
+        if time.0 <= 0 {
+            return self.first;
+        }
         let young = |entry: &&Entry| !entry.marker && entry.record.timestamp >= time;
         self.entries.iter().find(young).map_or(self.end, |entry| entry.record.offset)
     }

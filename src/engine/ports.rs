@@ -128,7 +128,8 @@ pub trait Log {
     fn seek(&mut self, to: &[(Part, i64)]) -> Result<()>;
     /// The last stable offsets now.
     fn ends(&mut self, parts: &[Part]) -> Result<Vec<i64>>;
-    /// The first offset of each part whose record has at least this timestamp; its end if none has.
+    /// The first offset of each part whose record has at least this timestamp; its end if none has. From
+    /// time 0 on: where the part begins, though its first records may have been compacted away.
     fn offsets_at(&mut self, parts: &[Part], time: Timestamp) -> Result<Vec<i64>>;
 
     /// The committed offsets of our group for a shard. `Abort` = not now (unstable): try again.

@@ -49,7 +49,8 @@ impl Source {
         in_order(parts, &found, "offsets")
     }
 
-    /// `time` = None: the last stable offsets; else the first at or after it, the end if there is none.
+    /// `time` = None: the last stable offsets; 0: where the log begins, whether that record has been compacted
+    /// away or not; else the first at or after it, the end if there is none.
     pub(super) fn offsets_at(&self, parts: &[Part], time: Option<Timestamp>) -> Result<Vec<i64>> {
         let named: Vec<(String, i32)> = parts
             .iter()
@@ -61,6 +62,7 @@ impl Source {
         let ends = self.ends(&named, QUERY)?;
         let found = match time {
             None => ends,
+            Some(time) if time.0 <= 0 => self.offsets(&named, Offset::Beginning, QUERY)?,
             Some(time) => {
                 let by_time = self.offsets(&named, Offset::Offset(time.0.max(0)), QUERY)?;
                 by_time
