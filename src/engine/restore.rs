@@ -291,5 +291,11 @@ fn refuse<T>(shard: i32, why: &str) -> Result<T> {
 }
 
 fn unreadable(error: ImageError) -> Failure {
-    Failure::Fatal(format!("the state cannot be read: {error}"))
+    let mend = match error {
+        ImageError::Version(_) => {
+            ". Run the version that wrote it, or begin anew: see \"When the state is lost\" in the runbook"
+        }
+        _ => "",
+    };
+    Failure::Fatal(format!("the state cannot be read: {error}{mend}"))
 }
