@@ -170,7 +170,7 @@ fn work(
 }
 
 /// A worker without shards may still be joining; after this it stands by.
-const JOINING: Duration = Duration::from_secs(15);
+pub(super) const JOINING: Duration = Duration::from_secs(15);
 
 /// How values are written, and what the topics are called in dead letters.
 fn wire(settings: &Settings, format: Format, formats: &Formats) -> Wire {

@@ -10,7 +10,7 @@ use super::entity::{Ending, LeadEntity, Phase, Seen};
 use super::fact::Counter;
 use super::ids::{EventId, LeadId, RepId};
 use super::input::{ActivityKind, LeadActivity, LeadCreated, LeadUpdated, UpdateKind};
-use super::lead_fields::LeadFields;
+use super::lead_fields::{LeadChanges, LeadFields};
 use super::owner;
 use super::policy::OnLeadChange;
 use super::published::{Cause, Reason, Stage};
@@ -258,8 +258,9 @@ fn take_changes(lead: &mut LeadEntity, event: &LeadUpdated, now: Timestamp) {
     if event.changes.is_none() && event.cleared.is_empty() {
         return;
     }
-    let changes = event.changes.clone().unwrap_or_default();
-    Arc::make_mut(&mut lead.fields).merge(&changes, &event.cleared);
+    let none = LeadChanges::default();
+    let changes = event.changes.as_deref().unwrap_or(&none);
+    Arc::make_mut(&mut lead.fields).merge(changes, &event.cleared);
     lead.owned_by(changes.owner_id.as_ref());
     let clears_lock = event.cleared.iter().any(|name| name == "locked_until_at");
     if clears_lock || changes.locked_until_at.is_some() {
@@ -269,8 +270,7 @@ fn take_changes(lead: &mut LeadEntity, event: &LeadUpdated, now: Timestamp) {
 
 /// A lock ended: a lead that waited behind it is routed, an assigned one keeps its owner.
 pub(super) fn unlock(draft: &mut Draft<'_>, id: &LeadId, mut lead: LeadEntity, cause: Cause) {
-    lead.locked = false;
-    lead.locked_until_at = None;
+    lead.lock_until(None, draft.now());
     let stays = lead.placement.as_ref().is_some_and(|placement| placement.final_queue);
     match lead.phase {
         Phase::Queued | Phase::Parked if !stays => decide(draft, id, lead, cause),

@@ -151,7 +151,6 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     /// What is waited for until all shards that we were given are restored, have caught up and have not stopped.
     /// `joining`: that there are none yet may change soon.
     pub fn waits_for(&self, joining: bool) -> Option<Wait> {
-        let mut seats = self.seats.values();
         if !self.waiting.is_empty() {
             Some(Wait::Restore)
         } else if self.seats.is_empty() && (joining || !self.log.is_reachable()) {
@@ -159,7 +158,8 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
         } else if self.seats.values().any(|seat| seat.stopped) {
             Some(Wait::Stopped)
         } else {
-            seats.any(|seat| !seat.merge.caught_up()).then_some(Wait::CatchUp)
+            let behind = |seat: &Seat| !seat.merge.caught_up();
+            self.seats.values().any(behind).then_some(Wait::CatchUp)
         }
     }
 

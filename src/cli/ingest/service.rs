@@ -3,8 +3,9 @@
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use crate::cli::run::JOINING;
 use crate::codec::SchemaRef;
 use crate::codec::encode::{self, Encoder};
 use crate::config::{self, Settings};
@@ -23,9 +24,6 @@ use crate::telemetry::http::{self, Endpoint, Health};
 use crate::telemetry::logging;
 use crate::telemetry::metrics::Metric;
 use crate::telemetry::registry::Metrics;
-
-/// A worker without shards may still be joining; after this it stands by.
-const JOINING: Duration = Duration::from_secs(15);
 
 /// What every worker is made of.
 struct Shared {

@@ -25,9 +25,9 @@ records! {
     AccountEntity { definition, seen }
     LeadEntity {
         fields, lead_created_at, arrived_at, fast, seen, phase, assignment_no, placement, ladder,
-        touched_at, accepted_at, held_since, holds, former_owners, hops, left_its_rep, unconfirmed, crm_owner, locked,
-        locked_until_at, hold_until_at, hold_done, fetch_needed, retry_at, last_reroute_at,
-        last_event_at, opportunity_id, segment,
+        touched_at, accepted_at, held_since, holds, former_owners, hops, left_its_rep, unconfirmed,
+        crm_owner, locked, locked_until_at, hold_until_at, hold_done, fetch_needed, retry_at,
+        last_reroute_at, last_event_at, opportunity_id, segment,
     }
     Placement {
         rep_id, queue_id, stage, method, reason, cause, territory_id, arm, propensity, class,

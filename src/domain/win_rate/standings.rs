@@ -132,10 +132,8 @@ pub fn standings<'a>(
     for (number, mut level) in levels {
         let Some(name) = names.get(number as usize) else { continue };
         let leads: Vec<Lead<'_>> = sample(&mut level.deals).map(lead).collect();
-        let look = |rep: &&RepId| look(&leads, known(rep).block, tenure(rep));
-        let looked = level.counts.keys().map(look).collect();
-        let rep_name = |rep: &RepId| known(rep).name.map(str::to_owned);
-        let at_level = rank(shared, name, &level.counts, looked, objective, rep_name);
+        let looked = level.counts.keys().map(|rep| look(&leads, known(rep), tenure(rep))).collect();
+        let at_level = rank(shared, name, &level.counts, looked, objective);
         all.extend(at_level.into_iter().map(|standing| (number, standing)));
     }
     let order = |(number, it): &(u32, Standing)| (*number != ALL, it.level.clone(), it.place);
@@ -152,19 +150,22 @@ fn sample<'a>(deals: &mut [&'a Observation]) -> impl Iterator<Item = &'a Observa
 
 /// A rep at a level.
 struct Looked {
+    rep_name: Option<String>,
     estimate: Estimate,
     team: Estimate,
     worth: Worth,
 }
 
 /// Asks about a rep with each of the leads.
-fn look(leads: &[Lead<'_>], own: Option<&Block>, tenure: u32) -> Looked {
+fn look(leads: &[Lead<'_>], known: Known<'_>, tenure: u32) -> Looked {
+    let own = known.block;
     let estimates = |own| leads.iter().map(move |lead| lead.query.estimate_at(own, tenure));
     let worths = || leads.iter().map(|lead| lead.prospect.worth(own));
     let mean = |of: fn(&Worth) -> f64| {
         worths().map(|worth| of(&worth)).sum::<f64>() / leads.len().max(1) as f64
     };
     Looked {
+        rep_name: known.name.map(str::to_owned),
         estimate: mean_of(estimates(own)),
         team: mean_of(estimates(None)),
         worth: Worth { expected: mean(|worth| worth.expected), moved: mean(|worth| worth.moved) },
@@ -193,7 +194,6 @@ fn rank(
     counts: &BTreeMap<&RepId, Count>,
     looked: Vec<Looked>,
     objective: Objective,
-    rep_name: impl Fn(&RepId) -> Option<String>,
 ) -> Vec<Standing> {
     let estimates: Vec<Estimate> = looked.iter().map(|one| one.estimate).collect();
     let evidence = evidence(Some(shared), &estimates);
@@ -204,7 +204,7 @@ fn rank(
     let place = |one: &Looked| 1 + looked.iter().filter(|it| merit(it) > merit(one)).count();
     let standing = |((rep, count), one): ((&&RepId, &Count), &Looked)| Standing {
         rep_id: (*rep).clone(),
-        rep_name: rep_name(rep),
+        rep_name: one.rep_name.clone(),
         level: level.to_owned(),
         deals: count.deals,
         won: count.won,
