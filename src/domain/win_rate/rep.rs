@@ -19,7 +19,7 @@ use super::refit::differ;
 use crate::domain::time::{Span, Timestamp};
 
 /// The paces of forgetting: time constants in days.
-pub(super) const PACES: [f64; PACE_COUNT] = [3000.0, 400.0];
+pub(super) const PACES: [f64; PACE_COUNT] = [8000.0, 400.0];
 pub(super) const PACE_COUNT: usize = 2;
 
 /// Effects of its own that a rep can have: those that tell most; other levels are as for the average rep.
