@@ -135,9 +135,11 @@ impl<L: Log, C: Clock, S: Stage> Relay<L, C, S> {
     /// What is waited for until every shard that we were given is in work. `joining`: that there are none yet may
     /// change soon.
     pub fn waits_for(&self, joining: bool) -> Option<Wait> {
-        if !self.waiting.is_empty() {
+        if self.transaction.is_in_doubt() || !self.log.is_reachable() {
+            Some(Wait::Brokers)
+        } else if !self.waiting.is_empty() {
             Some(Wait::Restore)
-        } else if self.seats.is_empty() && (joining || !self.log.is_reachable()) {
+        } else if self.seats.is_empty() && joining {
             Some(Wait::Group)
         } else {
             (self.stopped() > 0).then_some(Wait::Stopped)
@@ -176,6 +178,9 @@ impl<L: Log, C: Clock, S: Stage> Relay<L, C, S> {
 
     fn round(&mut self) -> Result<()> {
         self.settle()?;
+        if self.transaction.is_in_doubt() {
+            return Ok(());
+        }
         let mut events = Vec::new();
         let wait = self.wait();
         self.sought.clear();

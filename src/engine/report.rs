@@ -109,6 +109,8 @@ impl LostRecords {
 /// Why a worker is not ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
+    /// The brokers do not answer, or what became of a transaction is not known yet.
+    Brokers,
     Group,
     Restore,
     CatchUp,
@@ -118,6 +120,7 @@ pub enum Wait {
 impl Wait {
     pub fn text(self) -> &'static str {
         match self {
+            Wait::Brokers => "waiting for the brokers",
             Wait::Group => "waiting for the group",
             Wait::Restore => "restoring",
             Wait::CatchUp => "catching up",

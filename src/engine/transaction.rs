@@ -82,6 +82,11 @@ impl Transaction {
         self.phase
     }
 
+    /// Nobody knows yet what became of it: nothing is taken until then.
+    pub fn is_in_doubt(&self) -> bool {
+        matches!(self.phase, Phase::Lost | Phase::Asking)
+    }
+
     /// Takes a step; an illegal one is our own fault.
     pub fn step(&mut self, step: Step) {
         let Some(next) = self.phase.after(step) else {

@@ -151,9 +151,11 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     /// What is waited for until all shards that we were given are restored, have caught up and have not stopped.
     /// `joining`: that there are none yet may change soon.
     pub fn waits_for(&self, joining: bool) -> Option<Wait> {
-        if !self.waiting.is_empty() {
+        if self.transaction.is_in_doubt() || !self.log.is_reachable() {
+            Some(Wait::Brokers)
+        } else if !self.waiting.is_empty() {
             Some(Wait::Restore)
-        } else if self.seats.is_empty() && (joining || !self.log.is_reachable()) {
+        } else if self.seats.is_empty() && joining {
             Some(Wait::Group)
         } else if self.seats.values().any(|seat| seat.stopped) {
             Some(Wait::Stopped)
@@ -182,7 +184,7 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
 
     fn round(&mut self) -> Result<()> {
         self.resolve_if_lost()?;
-        if self.transaction.phase() != Phase::Closed && self.transaction.phase() != Phase::Open {
+        if self.transaction.is_in_doubt() {
             // The committed offsets do not say yet what became of the batch: nothing is taken until then.
             return Ok(());
         }

@@ -34,7 +34,7 @@ pub(super) enum Heard {
 /// An error of a call of the transactional producer.
 pub(super) fn transactional(call: &str, error: &KafkaError) -> Failure {
     let text = format!("{call}: {error}");
-    if let Some(why) = error.rdkafka_error_code().and_then(hopeless) {
+    if let Some(why) = hopeless(error, WRITING) {
         return Failure::Fatal(format!("{text}: {why}"));
     }
     match error {
@@ -45,32 +45,55 @@ pub(super) fn transactional(call: &str, error: &KafkaError) -> Failure {
 
 /// An error of handing a record to the producer; `None` = its queue is full: wait and try again.
 pub(super) fn producing(topic: &str, error: &KafkaError) -> Option<Failure> {
-    match error.rdkafka_error_code() {
-        Some(Code::QueueFull) => None,
-        Some(code) => Some(match hopeless(code) {
-            Some(why) => Failure::Fatal(format!("send to {topic}: {error}: {why}")),
-            None => Failure::Unknown(format!("send to {topic}: {error}")),
-        }),
-        None => Some(Failure::Unknown(format!("send to {topic}: {error}"))),
+    if code(error) == Some(Code::QueueFull) {
+        return None;
     }
+    Some(match hopeless(error, WRITING) {
+        Some(why) => Failure::Fatal(format!("send to {topic}: {error}: {why}")),
+        None => Failure::Unknown(format!("send to {topic}: {error}")),
+    })
 }
 
 /// A record that could not be delivered: purged ones are the work of our own abort.
 pub(super) fn delivery(topic: &str, error: &KafkaError) -> Option<Failure> {
-    match error.rdkafka_error_code() {
-        Some(Code::PurgeQueue | Code::PurgeInflight) => None,
-        Some(code) => Some(match hopeless(code) {
-            Some(why) => Failure::Fatal(format!("deliver to {topic}: {error}: {why}")),
-            None => Failure::Abort(format!("deliver to {topic}: {error}")),
-        }),
-        None => Some(Failure::Abort(format!("deliver to {topic}: {error}"))),
+    if matches!(code(error), Some(Code::PurgeQueue | Code::PurgeInflight)) {
+        return None;
+    }
+    Some(match hopeless(error, WRITING) {
+        Some(why) => Failure::Fatal(format!("deliver to {topic}: {error}: {why}")),
+        None => Failure::Abort(format!("deliver to {topic}: {error}")),
+    })
+}
+
+/// What a user needs who writes to a topic, and who looks at one.
+const WRITING: &str = "Write and Describe";
+pub(super) const READING: &str = "Read and Describe";
+
+fn code(error: &KafkaError) -> Option<Code> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
     }
 }
 
-/// Why trying again cannot help.
-fn hopeless(code: Code) -> Option<&'static str> {
+/// Why trying again cannot help; `needs`: the operations on topics that the call needs.
+fn hopeless(error: &KafkaError, needs: &str) -> Option<String> {
+    let code = code(error)?;
+    if code == Code::TopicAuthorizationFailed {
+        return Some(format!("allow this user {needs} on the topic"));
+    }
+    said_no(code).map(str::to_owned)
+}
+
+/// The line in which librdkafka says to which topic this user may not write: the transaction's own error does
+/// not say it.
+pub(super) fn denied(facility: &str, line: &str) -> Option<Failure> {
+    let denied = facility == "ADDPARTS" && line.contains("uthorization failed");
+    denied.then(|| Failure::Fatal(format!("{line}: allow this user {WRITING} on the topic")))
+}
+
+fn said_no(code: Code) -> Option<&'static str> {
     match code {
-        Code::TopicAuthorizationFailed => Some("allow this user Write and Describe on the topic"),
         Code::GroupAuthorizationFailed => Some("allow this user Read on the group"),
         Code::TransactionalIdAuthorizationFailed => {
             Some("allow this user Write and Describe on transactional ids with the group as prefix")
@@ -93,6 +116,11 @@ fn hopeless(code: Code) -> Option<&'static str> {
     }
 }
 
+/// The call was given up; what it asked for may still come.
+pub(super) fn is_timeout(error: &KafkaError) -> bool {
+    code(error) == Some(Code::OperationTimedOut)
+}
+
 /// Another producer with the same transactional id has begun since.
 pub(super) fn is_fenced(code: Code) -> bool {
     matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
@@ -112,7 +140,7 @@ pub(super) fn heard(error: &KafkaError) -> Heard {
     if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
         return Heard::Fatal(text);
     }
-    match error.rdkafka_error_code() {
+    match code(error) {
         Some(Code::PartitionEOF) => Heard::End,
         Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation) => {
             Heard::Fatal(format!(
@@ -121,7 +149,7 @@ pub(super) fn heard(error: &KafkaError) -> Heard {
             ))
         }
         Some(Code::TopicAuthorizationFailed) => {
-            Heard::Fatal(format!("{text}: allow this user Read and Describe on the topics in"))
+            Heard::Fatal(format!("{text}: allow this user {READING} on the topic"))
         }
         Some(Code::GroupAuthorizationFailed) => {
             Heard::Fatal(format!("{text}: allow this user Read on the group"))
@@ -131,7 +159,8 @@ pub(super) fn heard(error: &KafkaError) -> Heard {
         Some(Code::Fatal) => Heard::Fatal(text),
         Some(Code::FencedInstanceId) => Heard::Fatal(format!(
             "{text}: another process of this group was started with the same `instance`: set `instance` \
-             in the configuration of one of them (LEAD_ROUTER__INSTANCE), each needs its own"
+             in the configuration of one of them (LEAD_ROUTER__INSTANCE), each needs its own. If there is no \
+             other and the brokers were away just now, they let this one join twice: start it again"
         )),
         Some(Code::InconsistentGroupProtocol) => Heard::Fatal(format!(
             "{text}: other members of the group use another protocol or assignment strategy"
@@ -147,8 +176,8 @@ pub(super) fn heard(error: &KafkaError) -> Heard {
 /// A group or offset query that failed: worth trying again unless it is hopeless. An unknown partition may
 /// come back with its broker; one that is gone for good ends the process by the assignment that lacks it.
 pub(super) fn query(call: &str, error: &KafkaError) -> Failure {
-    let code = error.rdkafka_error_code().filter(|code| !is_unknown(*code));
-    match code.and_then(hopeless) {
+    let known = code(error).is_none_or(|code| !is_unknown(code));
+    match hopeless(error, READING).filter(|_| known) {
         Some(why) => Failure::Fatal(format!("{call}: {error}: {why}")),
         None => Failure::Abort(format!("{call}: {error}")),
     }
@@ -156,13 +185,13 @@ pub(super) fn query(call: &str, error: &KafkaError) -> Failure {
 
 /// Whether a partition could not be sought yet because its assignment is still being carried out.
 pub(super) fn is_not_started(error: &KafkaError) -> bool {
-    matches!(error.rdkafka_error_code(), Some(Code::State | Code::PreviousInProgress))
+    matches!(code(error), Some(Code::State | Code::PreviousInProgress))
 }
 
 /// An error that a rejected login or certificate causes: retrying would only be a storm.
 pub(super) fn is_refused(error: &KafkaError) -> bool {
     matches!(
-        error.rdkafka_error_code(),
+        code(error),
         Some(
             Code::Authentication
                 | Code::SaslAuthenticationFailed
@@ -175,7 +204,7 @@ pub(super) fn is_refused(error: &KafkaError) -> bool {
 
 /// Says only that no broker is left, not why.
 pub(super) fn is_summary(error: &KafkaError) -> bool {
-    error.rdkafka_error_code() == Some(Code::AllBrokersDown)
+    code(error) == Some(Code::AllBrokersDown)
 }
 
 /// A client that could not be made: its settings are wrong. Values may be secrets and are left out.
@@ -191,11 +220,43 @@ pub(super) fn creating(error: &KafkaError) -> Trouble {
 
 /// A call to the cluster about topics that failed.
 pub(super) fn inspecting(call: &str, error: &KafkaError) -> Trouble {
+    administering(call, READING, error)
+}
+
+/// The same; `needs`: the operations on topics that the call needs.
+pub(super) fn administering(call: &str, needs: &str, error: &KafkaError) -> Trouble {
     let text = format!("{call}: {error}");
-    match error.rdkafka_error_code().and_then(hopeless) {
+    match hopeless(error, needs) {
         Some(why) => Trouble::Config(format!("{text}: {why}")),
         None if is_refused(error) => Trouble::Config(text),
         None => Trouble::Temporary(text),
+    }
+}
+
+/// The group's committed offsets could not be asked for: a user who may not read the group gets no answer.
+pub(super) fn asking_group(group: &str, error: &KafkaError) -> Trouble {
+    let call = format!("committed offsets of the group {group}");
+    match inspecting(&call, error) {
+        Trouble::Temporary(text) if code(error) == Some(Code::OperationTimedOut) => {
+            Trouble::Temporary(format!("{text}; if it goes on, allow this user Read on the group"))
+        }
+        other => other,
+    }
+}
+
+/// What else may be the matter where a connection fails for a reason that names only one cause, or none.
+pub(super) fn hint(reason: &str) -> &'static str {
+    if reason.contains("certificate verify failed") {
+        "; or the broker's certificate has expired, or is for another host than the one in bootstrap_servers \
+         (`openssl s_client -connect HOST:PORT` shows it)"
+    } else if reason.contains("APIVERSION_QUERY") || reason.contains("ApiVersionRequest") {
+        "; a broker that hangs up at once may want TLS or a login, or another one: see security.protocol and \
+         sasl.mechanism in [kafka.properties]"
+    } else if reason.contains("alert") || reason.contains("Broken pipe") {
+        "; the broker may want a certificate or a login of this client: see ssl.certificate.location, \
+         security.protocol and sasl.mechanism in [kafka.properties]"
+    } else {
+        ""
     }
 }
 
@@ -234,4 +295,38 @@ pub(super) fn turn(code: RDKafkaRespErr) -> Turn {
 /// A topic that somebody else has made meanwhile is as good as made.
 pub(super) fn already_exists(code: Code) -> bool {
     code == Code::TopicAlreadyExists
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_right_that_is_missing_is_named_with_what_it_is_needed_for() {
+        let error = KafkaError::AdminOp(Code::TopicAuthorizationFailed);
+        for (needs, remedy) in
+            [("Create", "allow this user Create on the topic"), ("Delete", "Delete")]
+        {
+            let Trouble::Config(text) = administering("do it to leads", needs, &error) else {
+                panic!("{needs}: not a matter of configuration")
+            };
+            assert!(text.contains(remedy) && text.contains("leads"), "{text}");
+        }
+        let line =
+            "Failed to add partition \"lead-assigned\" [3]: Broker: Topic authorization failed";
+        let Some(Failure::Fatal(why)) = denied("ADDPARTS", line) else { panic!("not told") };
+        assert!(why.contains("lead-assigned") && why.contains("Write"), "{why}");
+        assert_eq!(
+            denied("ADDPARTS", "Failed to add partition: Coordinator load in progress"),
+            None
+        );
+        assert_eq!(denied("FAIL", line), None);
+    }
+
+    #[test]
+    fn who_gets_no_answer_about_the_group_is_told_of_the_right_to_it() {
+        let asked = asking_group("g1", &KafkaError::Global(Code::OperationTimedOut));
+        let Trouble::Temporary(text) = asked else { panic!("{asked:?}") };
+        assert!(text.contains("g1") && text.contains("Read on the group"), "{text}");
+    }
 }

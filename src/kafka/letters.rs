@@ -24,7 +24,7 @@ impl Writer {
         let watchdog = Watchdog::start(0)
             .map_err(|error| Trouble::Temporary(format!("failed to start a thread: {error}")))?;
         let mut sink = Sink::with(vec![settings::letters_producer(settings)], settings, watchdog);
-        match sink.recreate() {
+        match sink.recreate(&mut || Ok(())) {
             Ok(()) => Ok(Writer(sink)),
             Err(failure) => Err(trouble(failure)),
         }
@@ -67,14 +67,18 @@ pub fn purge(settings: &Settings, topic: &str, before: &[(i32, i64)]) -> Result<
         settings::admin(settings).create().map_err(|error| error::creating(&error))?;
     let mut list = TopicPartitionList::new();
     for (partition, offset) in before {
-        list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
-            .map_err(|error| error::inspecting("delete records", &error))?;
+        list.add_partition_offset(topic, *partition, Offset::Offset(*offset)).map_err(|error| {
+            error::administering(&format!("delete records of {topic}"), "Delete", &error)
+        })?;
     }
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
-    let answer = block_on(admin.delete_records(&list, &options))
-        .map_err(|error| error::inspecting("delete records", &error))?;
+    let answer = block_on(admin.delete_records(&list, &options)).map_err(|error| {
+        error::administering(&format!("delete records of {topic}"), "Delete", &error)
+    })?;
     match answer.elements().iter().find_map(|one| one.error().err()) {
-        Some(error) => Err(error::inspecting("delete records", &error)),
+        Some(error) => {
+            Err(error::administering(&format!("delete records of {topic}"), "Delete", &error))
+        }
         None => Ok(()),
     }
 }

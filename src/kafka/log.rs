@@ -96,7 +96,7 @@ impl KafkaLog {
             .map_err(|error| Trouble::Temporary(format!("failed to start a thread: {error}")))?;
         let mut sink = Sink::new(&settings, worker, watchdog);
         // First the producer: it fences what a predecessor left, before offsets are read.
-        sink.recreate().map_err(|failure| match failure {
+        sink.recreate(&mut || Ok(())).map_err(|failure| match failure {
             Failure::Fatal(why) => Trouble::Config(why),
             Failure::Abort(why) | Failure::Unknown(why) => Trouble::Temporary(why),
         })?;
@@ -157,7 +157,10 @@ impl Log for KafkaLog {
     }
 
     fn committed(&mut self, shard: i32) -> Result<Committed> {
-        self.source()?.committed(shard)
+        let source = self.source()?;
+        // Asked over and over while an outcome is unknown, in which nothing is polled.
+        source.serve()?;
+        source.committed(shard)
     }
 
     fn restore(&mut self, shard: i32, each: &mut dyn FnMut(&[u8], Option<&[u8]>)) -> Result<i64> {
@@ -233,7 +236,9 @@ impl Log for KafkaLog {
     }
 
     fn recreate(&mut self) -> Result<()> {
-        noted(self.sink()?.recreate())
+        let joined = self.joined.as_mut().ok_or_else(left)?;
+        let Joined { source, sink, .. } = joined;
+        noted(sink.recreate(&mut || source.serve()))
     }
 
     /// A static member keeps its place until its session ends. This is the end of this log.

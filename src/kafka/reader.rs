@@ -31,6 +31,7 @@ pub struct Row {
 /// A client that only reads.
 pub struct Reader {
     consumer: BaseConsumer<Quiet>,
+    group: String,
 }
 
 impl Reader {
@@ -38,7 +39,7 @@ impl Reader {
         let config = settings::restore_consumer(settings, 0);
         let consumer =
             config.create_with_context(Quiet).map_err(|error| error::creating(&error))?;
-        Ok(Reader { consumer })
+        Ok(Reader { consumer, group: settings.group.clone() })
     }
 
     /// Next offset of each topic in that the group has committed for a shard; None = never.
@@ -49,7 +50,7 @@ impl Reader {
             asked.add_partition(name, shard);
         }
         let answer = self.consumer.committed_offsets(asked, QUERY);
-        let answer = answer.map_err(|error| error::inspecting("committed offsets", &error))?;
+        let answer = answer.map_err(|error| error::asking_group(&self.group, &error))?;
         Ok(std::array::from_fn(|at| {
             let name = names.get(at)?;
             match answer.find_partition(name, shard)?.offset() {
@@ -64,7 +65,7 @@ impl Reader {
         let mut asked = TopicPartitionList::new();
         asked.add_partition(topic, partition);
         let answer = self.consumer.committed_offsets(asked, QUERY);
-        let answer = answer.map_err(|error| error::inspecting("committed offsets", &error))?;
+        let answer = answer.map_err(|error| error::asking_group(&self.group, &error))?;
         let found = answer.find_partition(topic, partition).map(|found| found.offset());
         Ok(match found {
             Some(Offset::Offset(offset)) => Some(offset),

@@ -74,7 +74,7 @@ impl Restore<'_> {
             .map_err(|error| error::query("restore", &error))?;
         // A list that is alive keeps the consumer from closing.
         drop(list);
-        self.read(&reader, each)?;
+        self.read(&reader, topic, each)?;
         Ok(high)
     }
 
@@ -108,6 +108,7 @@ impl Restore<'_> {
     fn read(
         &mut self,
         reader: &BaseConsumer<Quiet>,
+        topic: &str,
         each: &mut dyn FnMut(&[u8], Option<&[u8]>),
     ) -> Result<()> {
         loop {
@@ -124,7 +125,9 @@ impl Restore<'_> {
                 Some(Err(error)) => match error::heard(&error) {
                     Heard::End => return Ok(()),
                     Heard::Unsure(why) => tracing::warn!(shard = self.shard, why, "restoring"),
-                    Heard::Fatal(why) => return Err(Failure::Fatal(format!("restore: {why}"))),
+                    Heard::Fatal(why) => {
+                        return Err(Failure::Fatal(format!("restore of {topic}: {why}")));
+                    }
                 },
             }
         }

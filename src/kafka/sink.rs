@@ -26,6 +26,10 @@ use super::error;
 use super::settings;
 use super::watchdog::Watchdog;
 
+/// What troubles a producer is told so often at most.
+const TELLING: Duration = Duration::from_secs(10);
+/// So long the brokers are waited for before the group is served.
+const SLICE: Duration = Duration::from_millis(500);
 /// What is left for a commit at least, however long its records took.
 const LEAST: Duration = Duration::from_secs(1);
 
@@ -33,14 +37,33 @@ const LEAST: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Default)]
 struct Deliveries {
     failed: Arc<Mutex<Option<Failure>>>,
+    told_at: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Deliveries {
+    fn note(&self, failure: Failure) {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*failed, Some(Failure::Fatal(_))) {
+            *failed = Some(failure);
+        }
+    }
 }
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         forward(level, facility, text);
+        if let Some(failure) = error::denied(facility, text) {
+            self.note(failure);
+        }
     }
 
+    /// Errors come by the dozen a second while brokers are away.
     fn error(&self, error: KafkaError, reason: &str) {
+        let mut told_at = self.told_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if told_at.is_some_and(|told| told.elapsed() < TELLING) {
+            return tracing::debug!(%error, reason, "the producer has trouble");
+        }
+        *told_at = Some(Instant::now());
         tracing::warn!(%error, reason, "the producer has trouble");
     }
 }
@@ -50,10 +73,8 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, _opaque: ()) {
         let Err((error, message)) = result else { return };
-        let Some(failure) = error::delivery(message.topic(), error) else { return };
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(*failed, Some(Failure::Fatal(_))) {
-            *failed = Some(failure);
+        if let Some(failure) = error::delivery(message.topic(), error) {
+            self.note(failure);
         }
     }
 }
@@ -96,8 +117,9 @@ impl Sink {
     }
 
     /// Drops the producers and makes others with the same transactional ids. Initialising them aborts what
-    /// the old ones left open and fences every request of them that is still on its way.
-    pub(super) fn recreate(&mut self) -> Result<()> {
+    /// the old ones left open and fences every request of them that is still on its way. `serve` is called
+    /// every now and then: a member that is silent for as long as brokers may be away loses its place.
+    pub(super) fn recreate(&mut self, serve: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         // It waits for a transaction that is being completed; whoever calls tries again, and lives meanwhile.
         let patience = self.timeout;
         let _guard = self.watchdog.guard("init_transactions", patience);
@@ -110,10 +132,13 @@ impl Sink {
         let made = made.map_err(|error| Failure::Fatal(error::creating(&error).to_string()))?;
         let deadline = Instant::now() + patience;
         for producer in &made {
-            let left = deadline.saturating_duration_since(Instant::now());
-            producer
-                .init_transactions(left.max(LEAST))
-                .map_err(|error| error::transactional("init_transactions", &error))?;
+            // A call that was given up is taken up again by the next one.
+            while let Err(error) = producer.init_transactions(SLICE) {
+                if !error::is_timeout(&error) || Instant::now() > deadline {
+                    return Err(error::transactional("init_transactions", &error));
+                }
+                serve()?;
+            }
         }
         self.producers = made;
         Ok(())
@@ -155,7 +180,7 @@ impl Sink {
         loop {
             let Err((error, back)) = producer.send(message) else { return Ok(()) };
             match error::producing(topic, &error) {
-                Some(failure) => return Err(failure),
+                Some(failure) => return Err(self.because(failure)),
                 None if Instant::now() > deadline => {
                     return Err(Failure::Abort(format!("send to {topic}: {error}")));
                 }
@@ -174,6 +199,7 @@ impl Sink {
         self.producer()?
             .send_offsets_to_transaction(offsets, membership, self.timeout)
             .map_err(|error| error::transactional("send_offsets_to_transaction", &error))
+            .map_err(|failure| self.because(failure))
     }
 
     pub(super) fn commit(&mut self) -> Result<()> {
@@ -199,9 +225,7 @@ impl Sink {
     fn because(&self, failure: Failure) -> Failure {
         let noted = self.deliveries.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match (noted, failure) {
-            (Some(Failure::Fatal(why)), Failure::Abort(text)) => {
-                Failure::Fatal(format!("{text}: {why}"))
-            }
+            (Some(Failure::Fatal(why)), failure) => Failure::Fatal(format!("{failure}: {why}")),
             (Some(Failure::Abort(why)), Failure::Abort(text)) => {
                 Failure::Abort(format!("{text}: {why}"))
             }

@@ -40,15 +40,24 @@ impl Random {
     }
 }
 
+/// The weather: fine; anything may fail now and then; the brokers are away.
+pub(super) const FINE: i64 = 0;
+const ROUGH: i64 = 1;
+pub(super) const AWAY: i64 = 2;
+
 /// A log that fails as it likes while the weather is rough.
-struct Rough {
+pub(super) struct Rough {
     log: EmbeddedLog,
     random: Random,
-    rough: Arc<AtomicI64>,
+    weather: Arc<AtomicI64>,
     dead: bool,
 }
 
 impl Rough {
+    pub(super) fn new(log: EmbeddedLog, seed: u64, weather: &Arc<AtomicI64>) -> Rough {
+        Rough { log, random: Random(seed), weather: weather.clone(), dead: false }
+    }
+
     fn step<T>(
         &mut self,
         act: impl FnOnce(&mut EmbeddedLog) -> Result<T>,
@@ -58,10 +67,11 @@ impl Rough {
         if self.dead {
             return Err(crashed());
         }
-        let fault = match self.rough.load(Ordering::Relaxed) {
-            0 => 99,
-            _ => self.random.below(60),
-        };
+        let weather = self.weather.load(Ordering::Relaxed);
+        if weather == AWAY && unknown {
+            return Err(Failure::Unknown("no answer".to_owned()));
+        }
+        let fault = if weather == ROUGH { self.random.below(60) } else { 99 };
         match fault {
             0 => {
                 self.dead = true;
@@ -181,7 +191,7 @@ fn run(seed: u64) -> u64 {
         ..Options::default()
     };
     let cluster = Cluster::new(options, move || Timestamp(clock.load(Ordering::Relaxed)));
-    let rough = Arc::new(AtomicI64::new(1));
+    let weather = Arc::new(AtomicI64::new(ROUGH));
     let mapping = Arc::new(Mapping::default());
     let mut random = Random(seed);
     let settings = Settings {
@@ -197,8 +207,7 @@ fn run(seed: u64) -> u64 {
     let mut crashes = 0;
     let relay = |slot: u64, salt: u64| {
         let log = EmbeddedLog::new(&cluster, &format!("worker-{slot}"));
-        let random = Random(seed ^ salt << 8 ^ slot);
-        let rough = Rough { log, random, rough: rough.clone(), dead: false };
+        let rough = Rough::new(log, seed ^ salt << 8 ^ slot, &weather);
         let encoder = Encoder::new(Format::Json);
         let stage = Picturing::new(mapping.clone(), encoder, "raw".to_owned());
         Relay::new(rough, SimClock(now.clone()), stage, settings.clone())
@@ -215,7 +224,7 @@ fn run(seed: u64) -> u64 {
         }
         if produced == CHANGES && round % 500 == 0 {
             // In the end the weather is fine.
-            rough.store(0, Ordering::Relaxed);
+            weather.store(FINE, Ordering::Relaxed);
         }
         if options.late_markers {
             cluster.settle(4);
@@ -231,7 +240,7 @@ fn run(seed: u64) -> u64 {
             let [committed, ..] = cluster.group_offsets(shard);
             committed.map_or(0, |(offset, _)| offset) >= end
         });
-        if produced == CHANGES && rough.load(Ordering::Relaxed) == 0 && done {
+        if produced == CHANGES && weather.load(Ordering::Relaxed) == FINE && done {
             check(&cluster, seed);
             return crashes;
         }
@@ -345,6 +354,38 @@ fn a_partition_of_nothing_but_bad_records_stops_and_the_others_go_on() {
     let committed = |shard| cluster.group_offsets(shard)[0].clone().map_or(0, |(it, _)| it);
     assert!(committed(bad) < cluster.end("lead-created", bad), "it stands where it stopped");
     assert_eq!(committed(1 - bad), cluster.end("lead-created", 1 - bad), "the other is through");
+}
+
+#[test]
+fn while_the_brokers_are_away_it_says_so() {
+    let cluster = Cluster::new(Options { waits: false, ..Options::default() }, || Timestamp(START));
+    let settings = Settings {
+        linger: Span::ZERO,
+        work: Span::from_millis(20),
+        most_records: 7,
+        most_bytes: 1 << 20,
+        idle: Span::ZERO,
+        stop_after: 0,
+        skip_lost: false,
+        topic: "raw".to_owned(),
+    };
+    let weather = Arc::new(AtomicI64::new(FINE));
+    let rough = Rough::new(EmbeddedLog::new(&cluster, "worker"), 1, &weather);
+    let encoder = Encoder::new(Format::Json);
+    let stage = Picturing::new(Arc::new(Mapping::default()), encoder, "raw".to_owned());
+    let clock = SimClock(Arc::new(AtomicI64::new(START)));
+    let mut relay = Relay::new(rough, clock, stage, settings);
+    let mut turns = || {
+        (0..20).for_each(|_| relay.turn().expect("it goes on"));
+        relay.waits_for(false)
+    };
+    assert_eq!(turns(), None);
+    weather.store(AWAY, Ordering::Relaxed);
+    let (domain, change) = change(1);
+    cluster.produce("lead-created", domain.as_bytes(), &change.encode(), Timestamp(START));
+    assert_eq!(turns(), Some(Wait::Brokers));
+    weather.store(FINE, Ordering::Relaxed);
+    assert_eq!(turns(), None);
 }
 
 #[test]

@@ -48,10 +48,12 @@ impl<L: Log, C: Clock, S: Stage> Relay<L, C, S> {
     /// After an unknown outcome: a new producer, and every shard from what committed.
     pub(super) fn settle(&mut self) -> Result<()> {
         if self.transaction.phase() == Phase::Lost {
-            self.log.recreate().map_err(|failure| match failure {
-                Failure::Abort(why) => Failure::Unknown(why),
-                failure => failure,
-            })?;
+            match self.log.recreate() {
+                Ok(()) => {}
+                Err(Failure::Fatal(why)) => return Err(Failure::Fatal(why)),
+                // The brokers are away. That is one doubt, however often they are asked.
+                Err(Failure::Abort(_) | Failure::Unknown(_)) => return Ok(()),
+            }
             self.transaction.step(Step::Recreate);
             self.stage.undo();
             let shards: BTreeSet<i32> = self.seats.keys().copied().collect();

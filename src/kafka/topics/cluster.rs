@@ -9,7 +9,9 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigEntry, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -64,6 +66,7 @@ pub struct Cluster {
 impl Cluster {
     /// Returns when a broker has answered.
     pub fn connect(settings: &Settings) -> Result<Cluster, Trouble> {
+        readable(settings)?;
         let ear = Ear::default();
         let reader: BaseConsumer<Ear> = settings::uncommitted_reader(settings, 0)
             .create_with_context(ear.clone())
@@ -87,10 +90,14 @@ impl Cluster {
             let bootstrap = &self.bootstrap;
             match last {
                 Some((true, why)) => {
-                    return Err(Trouble::Config(format!("{bootstrap} refuses us: {why}")));
+                    return Err(Trouble::Config(format!(
+                        "{bootstrap} refuses us: {why}{}",
+                        error::hint(&why)
+                    )));
                 }
                 Some((false, why)) if Instant::now() > deadline => {
-                    return Err(Trouble::Temporary(format!("{bootstrap} does not answer: {why}")));
+                    let text = format!("{bootstrap} does not answer: {why}{}", error::hint(&why));
+                    return Err(Trouble::Temporary(text));
                 }
                 None if Instant::now() > deadline => {
                     let text = format!("{bootstrap} does not answer: {error}");
@@ -135,6 +142,25 @@ impl Cluster {
         }
         Ok(true)
     }
+}
+
+/// Whether the files that the connection needs can be read: the client's own error names neither file nor reason.
+fn readable(settings: &Settings) -> Result<(), Trouble> {
+    const FILES: [&str; 4] = [
+        "ssl.ca.location",
+        "ssl.certificate.location",
+        "ssl.key.location",
+        "ssl.keystore.location",
+    ];
+    for key in FILES {
+        // The word means: look for the usual places.
+        let path = settings.kafka.properties.get(key).filter(|path| *path != "probe");
+        if let Some(Err(error)) = path.map(std::fs::File::open) {
+            let path = path.map_or("", String::as_str);
+            return Err(Trouble::Config(format!("kafka property {key}: {path}: {error}")));
+        }
+    }
+    Ok(())
 }
 
 /// Looks at all topics that the configuration names.
@@ -187,16 +213,19 @@ fn configs(
     let options = AdminOptions::new().request_timeout(Some(PATIENCE));
     let answers = block_on(admin.describe_configs(&asked, &options))
         .map_err(|error| error::inspecting("describe topics", &error))?;
-    let mut answers = answers.into_iter().map(|answer| {
-        let resource = answer.ok()?;
-        let values =
-            resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
-        Some(values.collect())
-    });
+    let mut answers = answers.into_iter().map(|answer| config_of(answer.ok()?.entries));
     Ok(found
         .iter()
         .map(|found| if there(found) { answers.next().flatten() } else { None })
         .collect())
+}
+
+/// A topic's configuration. An answer without any entry is that of a broker that does not let us read it: the
+/// client does not hand its error on.
+fn config_of(entries: Vec<ConfigEntry>) -> Config {
+    let values = entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
+    let values: BTreeMap<String, String> = values.collect();
+    (!values.is_empty()).then_some(values)
 }
 
 /// Makes what is missing; returns the names made.
@@ -219,7 +248,7 @@ pub fn apply(settings: &Settings, report: &Report) -> Result<Vec<String>, Troubl
         .request_timeout(Some(Duration::from_secs(30)))
         .operation_timeout(Some(Duration::from_secs(30)));
     let answers = block_on(admin.create_topics(&topics, &options))
-        .map_err(|error| error::inspecting("create topics", &error))?;
+        .map_err(|error| error::administering("create topics", "Create", &error))?;
     let mut made = Vec::new();
     for answer in answers {
         match answer {
@@ -227,7 +256,8 @@ pub fn apply(settings: &Settings, report: &Report) -> Result<Vec<String>, Troubl
             Err((name, code)) if error::already_exists(code) => made.push(name),
             Err((name, code)) => {
                 let error = KafkaError::AdminOp(code);
-                return Err(error::inspecting(&format!("create {name}"), &error));
+                let call = format!("create {name}");
+                return Err(error::administering(&call, "Create", &error));
             }
         }
     }
@@ -250,7 +280,7 @@ pub fn delete(settings: &Settings, names: &[String]) -> Result<(), Trouble> {
         settings::admin(settings).create().map_err(|error| error::creating(&error))?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let deleted = block_on(admin.delete_topics(&names, &AdminOptions::new()));
-    deleted.map(|_| ()).map_err(|error| error::inspecting("delete topics", &error))
+    deleted.map(|_| ()).map_err(|error| error::administering("delete topics", "Delete", &error))
 }
 
 /// Makes topics with the brokers' defaults.
@@ -263,7 +293,7 @@ pub fn create(settings: &Settings, names: &[&str], partitions: i32) -> Result<()
         .map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(fixed)))
         .collect();
     let created = block_on(admin.create_topics(&new, &AdminOptions::new()));
-    created.map(|_| ()).map_err(|error| error::inspecting("create topics", &error))
+    created.map(|_| ()).map_err(|error| error::administering("create topics", "Create", &error))
 }
 
 struct Unpark(Thread);
@@ -284,5 +314,15 @@ pub(in crate::kafka) fn block_on<F: Future>(future: F) -> F::Output {
             Poll::Ready(output) => return output,
             Poll::Pending => thread::park(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_without_entries_is_no_configuration() {
+        assert_eq!(config_of(Vec::new()), None, "a topic always has some: we may not read it");
     }
 }

@@ -156,7 +156,7 @@ pub fn wanted(settings: &Settings) -> Vec<Wanted> {
 /// Compares; `found` is in the order of `wanted`.
 pub fn plan(settings: &Settings, wanted: &[Wanted], found: &[Found]) -> Report {
     let partitions = agreed_partitions(settings, wanted, found);
-    let plan = Plan { bootstrap: &settings.kafka.bootstrap_servers, partitions };
+    let plan = Plan { cluster: cluster(settings), partitions };
     let replication = settings.topics.replication;
     let first_time = wanted.iter().zip(found).any(|(topic, found)| {
         topic.role == Role::In(Topic::LeadCreated) && *found == Found::Missing
@@ -201,7 +201,7 @@ pub fn plan(settings: &Settings, wanted: &[Wanted], found: &[Found]) -> Report {
                 severity: Severity::Fault,
                 topic: topic.name.clone(),
                 text: "this user may not describe it".to_owned(),
-                mend: None,
+                mend: Some(plan.allow(&topic.name, "Describe")),
             }),
             Found::There { partitions, config, empty } => {
                 findings.extend(plan.count(topic, *partitions, *empty));
@@ -214,7 +214,7 @@ pub fn plan(settings: &Settings, wanted: &[Wanted], found: &[Found]) -> Report {
                             "this user may not read its configuration (DescribeConfigs), so it was \
                                not checked"
                                 .to_owned(),
-                        mend: None,
+                        mend: Some(plan.allow(&topic.name, "DescribeConfigs")),
                     }),
                 }
             }
@@ -242,16 +242,34 @@ fn agreed_partitions(settings: &Settings, wanted: &[Wanted], found: &[Found]) ->
     agreed.map_or(settings.topics.partitions, |(count, _)| *count)
 }
 
-struct Plan<'a> {
-    bootstrap: &'a str,
+struct Plan {
+    /// The options of Kafka's tools that name the cluster.
+    cluster: String,
     partitions: i32,
 }
 
-impl Plan<'_> {
+/// On a cluster with TLS or a login the tools need these too, in a file of their own.
+fn cluster(settings: &Settings) -> String {
+    let servers = format!("--bootstrap-server {}", settings.kafka.bootstrap_servers);
+    let protocol = settings.kafka.properties.get("security.protocol");
+    match protocol.is_some_and(|protocol| !protocol.eq_ignore_ascii_case("plaintext")) {
+        true => servers + " --command-config admin.properties",
+        false => servers,
+    }
+}
+
+impl Plan {
+    fn allow(&self, topic: &str, operation: &str) -> String {
+        format!(
+            "kafka-acls.sh {} --add --allow-principal User:NAME --operation {operation} --topic {topic}",
+            self.cluster
+        )
+    }
+
     fn create(&self, topic: &Wanted, replication: i32) -> String {
         let mut command = format!(
-            "kafka-topics.sh --bootstrap-server {} --create --topic {} --partitions {}",
-            self.bootstrap, topic.name, self.partitions
+            "kafka-topics.sh {} --create --topic {} --partitions {}",
+            self.cluster, topic.name, self.partitions
         );
         if replication > 0 {
             command += &format!(" --replication-factor {replication}");
@@ -264,9 +282,9 @@ impl Plan<'_> {
 
     fn alter(&self, topic: &str, change: &str) -> String {
         format!(
-            "kafka-configs.sh --bootstrap-server {} --alter --entity-type topics --entity-name {topic} \
+            "kafka-configs.sh {} --alter --entity-type topics --entity-name {topic} \
              --add-config {change}",
-            self.bootstrap
+            self.cluster
         )
     }
 
@@ -274,7 +292,7 @@ impl Plan<'_> {
         if !topic.role.is_sharded() || partitions == self.partitions {
             return None;
         }
-        let tool = format!("kafka-topics.sh --bootstrap-server {}", self.bootstrap);
+        let tool = format!("kafka-topics.sh {}", self.cluster);
         let (name, wanted) = (&topic.name, self.partitions);
         let text = format!(
             "has {partitions} partitions, most of the topics in and the state have {wanted}; all must \

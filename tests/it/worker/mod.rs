@@ -3,6 +3,7 @@
 mod brief;
 mod clocks;
 mod learned;
+mod outage;
 mod replay;
 mod start;
 
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use lead_router::codec::{Encoder, Format};
 use lead_router::domain::time::{Span, Timestamp};
 use lead_router::embedded::{Cluster, EmbeddedLog, Options};
-use lead_router::engine::ports::{Clock, Failure};
+use lead_router::engine::ports::{Clock, Failure, Log};
 use lead_router::engine::report::{BatchReport, Observer, ShardEvent};
 use lead_router::engine::wire::Wire;
 use lead_router::engine::worker::{Settings, Worker};
@@ -65,7 +66,14 @@ impl Bench {
     }
 
     fn worker(&self) -> TestWorker {
-        let log = EmbeddedLog::new(&self.cluster, "worker");
+        self.worker_on(self.log())
+    }
+
+    fn log(&self) -> EmbeddedLog {
+        EmbeddedLog::new(&self.cluster, "worker")
+    }
+
+    fn worker_on<L: Log>(&self, log: L) -> Worker<L, TestClock, Notes> {
         let wire = Wire { encoder: Encoder::new(Format::Json), ..Wire::default() };
         Worker::new(log, TestClock(self.now.clone()), self.notes.clone(), wire, self.settings)
     }
@@ -75,7 +83,7 @@ impl Bench {
     }
 
     /// Rounds until everything is done, or the worker refuses.
-    fn run(&self, worker: &mut TestWorker) -> Result<(), Failure> {
+    fn run<L: Log>(&self, worker: &mut Worker<L, TestClock, Notes>) -> Result<(), Failure> {
         for _ in 0..20 {
             worker.turn()?;
             self.pass(1);
