@@ -2,7 +2,8 @@
 //!
 //! It makes topics of its own on the broker, starts this very binary's `run` on them, and removes them after.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{self, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +41,19 @@ pub(super) struct Args {
 struct Router {
     child: Child,
     config: PathBuf,
+}
+
+impl Router {
+    /// Fails when it has ended, with what it ended with; what it had to say it has said on standard error.
+    fn runs(&mut self) -> Result<(), Trouble> {
+        let failed = |error| Trouble::Temporary(format!("failed to look at the router: {error}"));
+        let Some(status) = self.child.try_wait().map_err(failed)? else { return Ok(()) };
+        let why = format!("the router that is measured has ended ({status})");
+        Err(match status.code() {
+            Some(code) if code == i32::from(Exit::Config.code()) => Trouble::Config(why),
+            _ => Trouble::Temporary(why),
+        })
+    }
 }
 
 impl Drop for Router {
@@ -100,13 +114,13 @@ fn on_topics(
     }
     let stop = Arc::new(AtomicBool::new(false));
     let passing = pass_through(settings, &paths[0], stop.clone())?;
-    let router = start(text, prefix)?;
+    let mut router = start(text, prefix)?;
     eprintln!("waiting for the router …");
-    probe(settings, &paths[1], Duration::from_secs(60))?;
+    probe(settings, &paths[1], Duration::from_secs(60), || router.runs())?;
     let seconds = 2 * (args.seconds + args.warmup);
     eprintln!("measuring for {seconds} s, the two paths in turns …");
     let load = Load { rate: args.rate, turns: args.seconds, warmup: args.warmup };
-    let times = run(settings, &paths, &load);
+    let times = run(settings, &paths, &load, || router.runs());
     stop.store(true, Ordering::Relaxed);
     let joined = passing.join();
     drop(router);
@@ -137,10 +151,24 @@ fn start(text: &str, prefix: &str) -> Result<Router, Trouble> {
     let config = std::env::temp_dir().join(format!("{prefix}.toml"));
     std::fs::write(&config, text).map_err(failed)?;
     let binary = std::env::current_exe().map_err(failed)?;
-    let mut command = Command::new(binary);
-    command.args(["run", "--config"]).arg(&config).stdout(Stdio::null());
-    let child = command.spawn().map_err(failed)?;
+    let vars = std::env::vars_os().map(|(name, _)| name);
+    let child = command(&binary, &config, vars).spawn().map_err(failed)?;
     Ok(Router { child, config })
+}
+
+/// The router's own command. Of these variables none of ours goes with it: what they say is about another
+/// router, and would win over the file.
+fn command(
+    binary: &path::Path,
+    config: &path::Path,
+    vars: impl Iterator<Item = OsString>,
+) -> Command {
+    let mut command = Command::new(binary);
+    command.args(["run", "--config"]).arg(config).stdout(Stdio::null());
+    for name in vars.filter(|name| name.as_encoded_bytes().starts_with(b"LEAD_ROUTER_")) {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// Twenty reps in a territory tree, so that a decision has something to decide.
@@ -185,4 +213,38 @@ fn report(args: &Args, raw: &Times, routed: &Times) {
     }
     let ratio = |share| ms(routed, share) / ms(raw, share).max(0.001);
     println!("{:<32} {:>9.1} {:>9.1} {:>9.1}", "ratio", ratio(0.5), ratio(0.9), ratio(0.99));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_router_is_told_nothing_that_is_about_another_one() {
+        let ours =
+            ["LEAD_ROUTER__GROUP", "LEAD_ROUTER__KAFKA__PROPERTIES__X", "LEAD_ROUTER_CONFIG"];
+        let vars = ours.into_iter().chain(["PATH", "KAFKA_BOOTSTRAP"]).map(OsString::from);
+        let command = command(path::Path::new("binary"), path::Path::new("file"), vars);
+        let mut removed: Vec<_> = command.get_envs().collect();
+        let mut expected = ours.map(|name| (std::ffi::OsStr::new(name), None));
+        removed.sort();
+        expected.sort();
+        assert_eq!(removed, expected);
+    }
+
+    #[test]
+    fn a_router_that_has_ended_is_told_with_its_status() {
+        let ended = |script: &str| {
+            let child = Command::new("sh").args(["-c", script]).spawn().expect("a shell");
+            let mut router = Router { child, config: PathBuf::new() };
+            while router.runs().is_ok() {
+                std::thread::yield_now();
+            }
+            router.runs()
+        };
+        let why =
+            |status: i32| format!("the router that is measured has ended (exit status: {status})");
+        assert_eq!(ended("exit 78"), Err(Trouble::Config(why(78))));
+        assert_eq!(ended("exit 75"), Err(Trouble::Temporary(why(75))));
+    }
 }

@@ -102,8 +102,14 @@ fn reader(settings: &Settings, topic: &str, committed: bool) -> Result<BaseConsu
     Ok(consumer)
 }
 
-/// Sends one record and waits until it comes out: whether the path works at all.
-pub fn probe(settings: &Settings, path: &Path, patience: Duration) -> Result<(), Trouble> {
+/// Sends one record and waits until it comes out: whether the path works at all. `runs` fails when there is
+/// nothing left to wait for.
+pub fn probe(
+    settings: &Settings,
+    path: &Path,
+    patience: Duration,
+    mut runs: impl FnMut() -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
     let (producer, reader) = (producer(settings)?, reader(settings, &path.output, path.committed)?);
     let until = Instant::now() + patience;
     send(&producer, path, u64::MAX)?;
@@ -111,6 +117,7 @@ pub fn probe(settings: &Settings, path: &Path, patience: Duration) -> Result<(),
         if reader.poll(Duration::from_millis(100)).is_some_and(|message| message.is_ok()) {
             return Ok(());
         }
+        runs()?;
     }
     Err(Trouble::Temporary(format!("nothing came out of {} in {patience:?}", path.output)))
 }
@@ -162,8 +169,14 @@ pub fn pass_through(
     }))
 }
 
-/// Runs the load over the paths by turns; the times of each path that counted.
-pub fn run(settings: &Settings, paths: &[Path], load: &Load) -> Result<Vec<Times>, Trouble> {
+/// Runs the load over the paths by turns; the times of each path that counted. `runs` fails when there is
+/// nothing left to measure.
+pub fn run(
+    settings: &Settings,
+    paths: &[Path],
+    load: &Load,
+    mut runs: impl FnMut() -> Result<(), Trouble>,
+) -> Result<Vec<Times>, Trouble> {
     let producer = producer(settings)?;
     let stop = Arc::new(AtomicBool::new(false));
     let clocks: Vec<Shared> = paths.iter().map(|_| Shared::default()).collect();
@@ -189,6 +202,7 @@ pub fn run(settings: &Settings, paths: &[Path], load: &Load) -> Result<Vec<Times
             }
             let left = Duration::from_secs(1).saturating_sub(began.elapsed());
             thread::sleep(left);
+            runs()?;
         }
     }
     let flushed = producer.flush(Duration::from_secs(10));
