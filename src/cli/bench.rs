@@ -16,6 +16,11 @@ use crate::kafka::bench::{Load, Path, Times, pass_through, probe, run, write};
 use crate::kafka::topics;
 use crate::runtime::run::Exit;
 
+/// Measures the time from lead to readable assignment, beside a raw pass-through in the same run.
+///
+/// Makes topics of its own on the broker, runs this program on them beside a raw pass-through, and removes
+/// them after. It connects without TLS and without a login, and takes nothing from a configuration or from
+/// LEAD_ROUTER__… variables: where the broker demands either, measure on a test broker that does not.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The brokers: HOST:PORT, several with commas.

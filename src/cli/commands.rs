@@ -34,17 +34,13 @@ enum Command {
     },
     /// What bridges write about Salesforce, to canonical events.
     Ingest(ingest::Args),
-    /// What would another policy have won? Replays a recording under it.
     Backtest(backtest::command::Args),
-    /// What does choosing by win rate win? Compares the arms of the experiment that runs.
     Lift(lift::Args),
     /// Runs the service.
     #[cfg(feature = "kafka")]
     Run(run::Args),
-    /// Reads the topics and proves that nothing was lost or doubled.
     #[cfg(feature = "kafka")]
     Verify(verify::Args),
-    /// Measures the time from lead to readable assignment, beside a raw pass-through in the same run.
     #[cfg(feature = "kafka")]
     Bench(bench::Args),
     /// Says which topics are missing or wrong, and makes the missing ones.

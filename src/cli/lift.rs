@@ -20,6 +20,8 @@ Examples:
 The control arm is [choice] control_share of the policy: leads held out to plain rotation; with
 control_unit = \"account\" all leads of a company together.";
 
+/// What does choosing by win rate win? Compares the arms of the experiment that runs.
+///
 /// Compares the leads that were chosen for by win rate with those held out to plain rotation: the difference
 /// in win rate with its 95 % interval, by the arm that each lead was assigned to, whoever closed it; open
 /// deals are censored, and leads of one company count as going together; and how many closed leads a

@@ -17,6 +17,8 @@ use crate::verify::{Checker, Lost, Options, Report, Verdict};
 use super::lookup::Lookup;
 use super::stages::Ingest;
 
+/// Reads the topics and proves that nothing was lost or doubled.
+///
 /// Reads the topics in and out, the state and the dead letters, committed records only, and proves that no
 /// lead was lost, none was decided twice, the state is what was published, every deadline was kept, and the
 /// offsets fit. Where topics are bridged, the same for ingest: every record became one change, every change

@@ -34,6 +34,8 @@ Examples:
 
 docs/backtest.md says what is estimated, how, and what it cannot tell.";
 
+/// What would another policy have won? Replays a recording under it.
+///
 /// Replays a recording through the routing engine under another policy: what it would have won, with 95 %
 /// intervals; which leads would have gone elsewhere, to whom, why; load by rep; SLA steps.
 ///
