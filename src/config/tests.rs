@@ -157,6 +157,40 @@ fn a_secret_may_come_from_a_file_and_is_never_printed() {
 }
 
 #[test]
+fn what_is_not_known_to_be_harmless_is_not_printed() {
+    let secrets = [
+        "sasl.password",
+        "sasl.pasword",
+        "SASL.Password",
+        "sasl.jaas.config",
+        "sasl.oauthbearer.config",
+        "sasl.oauthbearer.assertion.private.key.passphrase",
+        "sasl.oauthbearer.assertion.private.key.pem",
+        "sasl.kerberos.keytab",
+        "ssl.key.pem",
+        "ssl.key.pasword",
+        "ssl.keystore.password",
+        "client.secret",
+        "basic.auth.user.info",
+    ];
+    for name in secrets {
+        assert!(owned::is_secret(name), "{name}");
+    }
+    let harmless = [
+        "security.protocol",
+        "client.rack",
+        "sasl.mechanism",
+        "sasl.username",
+        "ssl.ca.location",
+        "ssl.key.location",
+        "ssl.endpoint.identification.algorithm",
+    ];
+    for name in harmless {
+        assert!(!owned::is_secret(name), "{name}");
+    }
+}
+
+#[test]
 fn what_is_printed_can_be_read_back() {
     let text = "instance = \"a\\\"b\"\n";
     assert!(faults(text, &[]).contains("instance: expected letters"));
