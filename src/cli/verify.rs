@@ -23,9 +23,10 @@ use super::stages::Ingest;
 /// lead was lost, none was decided twice, the state is what was published, every deadline was kept, and the
 /// offsets fit. Where topics are bridged, the same for ingest: every record became one change, every change
 /// its events, each once (by the mapping that is configured now), or a dead letter. Ends with 1 if a promise
-/// is broken, naming the record that shows it. Run it when the router has caught up; topics that no longer
-/// reach back to their first record need --partial. A record without an outcome whose dead letter may be among
-/// those that retention or a purge has taken is told as not checked.
+/// is broken, naming the record that shows it; with 78 if another version wrote the state: verify with that
+/// one. Run it when the router has caught up; topics that no longer reach back to their first record need
+/// --partial. A record without an outcome whose dead letter may be among those that retention or a purge has
+/// taken is told as not checked.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The configuration (TOML); without it the defaults and the environment hold.
@@ -76,7 +77,11 @@ fn check(args: &Args, settings: &Settings) -> Result<Report, Trouble> {
         let topic = &settings.topics.state;
         let mut images = Images::default();
         client.each(topic, shard, |row| images.add(&raw(topic, shard, &row)))?;
-        images.finish(shard, &mut checker);
+        images.finish(shard, &mut checker).map_err(|error| {
+            Trouble::Config(format!(
+                "{topic}/{shard} cannot be checked: {error}. Verify with the lead-router that wrote it"
+            ))
+        })?;
     }
     let outputs = [
         (OutTopic::LeadAssigned, &settings.topics.lead_assigned),

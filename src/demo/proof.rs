@@ -34,7 +34,8 @@ pub fn check(cluster: &Cluster, skew: Span) -> Report {
         for stored in cluster.read(name, shard, 0, usize::MAX) {
             images.add(&raw(name, shard, &stored));
         }
-        images.finish(shard, &mut checker);
+        let read = images.finish(shard, &mut checker);
+        assert_eq!(read, Ok(()), "this very program wrote the images");
         let offsets = cluster.group_offsets(shard);
         checker.committed(shard, offsets.map(|committed| committed.map(|(offset, _)| offset)));
     }

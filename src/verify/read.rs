@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{Checker, Item, Place, Record};
 use crate::codec::SchemaIds;
 use crate::codec::frame::read_value;
-use crate::codec::image::{Assembler, SHARD_KEY, ShardImage};
+use crate::codec::image::{Assembler, ImageError, SHARD_KEY, ShardImage};
 use crate::codec::json;
 use crate::codec::record::{Decoder, RawRecord};
 use crate::codec::schema;
@@ -121,17 +121,22 @@ impl Images {
         self.newest.insert(key, (raw.place(), raw.value.map(<[u8]>::to_vec)));
     }
 
-    /// Hands them to the checker, each with its place.
-    pub fn finish(self, shard: i32, checker: &mut Checker) {
+    /// Hands them to the checker, each with its place. Images of another version prove nothing: they fail.
+    pub fn finish(self, shard: i32, checker: &mut Checker) -> Result<(), ImageError> {
         let mut assembler = Assembler::default();
         let garbled = || Item::Garbled { image: true };
         for (key, (place, value)) in &self.newest {
             let Some(value) = value else { continue };
-            let item = if key == SHARD_KEY {
-                let image = ShardImage::decode(value).ok();
-                Some(image.map_or_else(garbled, |image| Item::Shard { shard, next: image.next }))
+            let read = if key == SHARD_KEY {
+                let image = ShardImage::decode(value);
+                image.map(|image| Some(Item::Shard { shard, next: image.next }))
             } else {
-                assembler.add(key, value).err().map(|_| garbled())
+                assembler.add(key, value).map(|()| None)
+            };
+            let item = match read {
+                Err(error @ ImageError::Version(_)) => return Err(error),
+                Err(_) => Some(garbled()),
+                Ok(item) => item,
             };
             if let Some(item) = item {
                 checker.record(Record { place: place.clone(), item });
@@ -141,7 +146,7 @@ impl Images {
             if let Some((place, _)) = self.newest.into_values().last() {
                 checker.record(Record { place, item: garbled() });
             }
-            return;
+            return Ok(());
         };
         for (key, entity) in entities {
             let id = format!("{}\0{}\0{}", key.domain, key.kind.name(), key.id);
@@ -149,6 +154,35 @@ impl Images {
                 let item = Item::Image { key, entity: Some(Box::new(entity)) };
                 checker.record(Record { place: place.clone(), item });
             }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::image::VERSION;
+    use crate::verify::Options;
+
+    #[test]
+    fn images_of_another_version_are_no_broken_promise() {
+        let other = [VERSION - 1, 0];
+        for key in [SHARD_KEY, b"acme\0lead\0L1"] {
+            let mut images = Images::default();
+            images.add(&Raw {
+                topic: "state",
+                partition: 0,
+                offset: 0,
+                timestamp: Timestamp(0),
+                key: Some(key),
+                value: Some(&other),
+                headers: &[],
+            });
+            let mut checker = Checker::new(Options::default());
+            let read = images.finish(0, &mut checker);
+            assert_eq!(read, Err(ImageError::Version(VERSION - 1)));
+            assert!(checker.finish().passed());
         }
     }
 }

@@ -41,7 +41,7 @@ const USUAL_BYTES: usize = 512;
 pub enum ImageError {
     #[error("a state record with a key that is none of ours")]
     Key,
-    #[error("a state image of version {0}, which this version cannot read")]
+    #[error("a state image of version {0}, which this version cannot read: it reads {VERSION}")]
     Version(u8),
     #[error("a state image of kind {0} that cannot be read")]
     Broken(&'static str),
