@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::codec::SchemaIds;
 use crate::codec::encode::Format;
 use crate::config::{self, Settings};
-use crate::registry::{Client, Outcome, Refusal, Resolver, Subject, subjects_out};
+use crate::registry::{Client, News, Outcome, Refusal, Resolver, Subject, subjects_out};
 use crate::runtime::run::{Ended, Exit, Seat};
 use crate::telemetry::metrics::Metric;
 use crate::telemetry::registry::Metrics;
@@ -23,6 +23,7 @@ pub(super) struct Formats {
     subjects: Vec<Subject>,
     plain: Format,
     known: Mutex<Option<Format>>,
+    metrics: Arc<Metrics>,
     /// Ends with the process.
     _resolver: Option<Resolver>,
 }
@@ -39,16 +40,14 @@ impl Formats {
                 config::Format::Json => Format::Json,
             },
             known: Mutex::new(None),
+            metrics: Arc::clone(metrics),
             _resolver: None,
         };
         if let Some(registry) = &settings.registry {
             let client = Arc::new(Client::new(registry)?);
             let metrics = Arc::clone(metrics);
-            let told = move |outcome, waiting: usize| {
-                metrics.add(Metric::RegistryRequests, &[label(outcome)], 1);
-                metrics.set(Metric::RegistryWaiting, &[], waiting as f64);
-            };
-            let resolver = Resolver::start(Arc::clone(&client), Arc::new(ids), told);
+            let tell = move |news: News<'_>| tell(&metrics, news);
+            let resolver = Resolver::start(Arc::clone(&client), Arc::new(ids), tell);
             formats._resolver = Some(resolver.map_err(|error| error.to_string())?);
             formats.client = Some(client);
         }
@@ -76,12 +75,15 @@ impl Formats {
             }
             match client.ids(&self.subjects) {
                 Ok(ids) => {
+                    tell(&self.metrics, News::Waiting(0));
                     tracing::info!(url = client.url(), "the schemas that we write are registered");
                     *known = Some(Format::Confluent(ids));
                 }
                 Err(Refusal::Differs(why)) => return Err(Ended { exit: Exit::Config, why }),
                 Err(Refusal::Unavailable(why)) => {
                     drop(known);
+                    tell(&self.metrics, News::Waiting(self.subjects.len()));
+                    tell(&self.metrics, News::NoAnswer(&why));
                     tracing::warn!(%why, "waiting for the schema registry");
                     rest(seat, pause);
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -102,11 +104,15 @@ fn rest(seat: &Seat, pause: Duration) {
     }
 }
 
-fn label(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Found => "found",
-        Outcome::Absent => "absent",
-        Outcome::Unfit => "unfit",
-        Outcome::Unavailable => "unavailable",
-    }
+fn tell(metrics: &Metrics, news: News<'_>) {
+    let outcome = match news {
+        News::Answer(Outcome::Found) => "found",
+        News::Answer(Outcome::Absent) => "absent",
+        News::Answer(Outcome::Unfit) => "unfit",
+        News::NoAnswer(_) => "unavailable",
+        News::Waiting(count) => {
+            return metrics.set(Metric::RegistryWaiting, &[], count as f64);
+        }
+    };
+    metrics.add(Metric::RegistryRequests, &[outcome], 1);
 }

@@ -23,7 +23,7 @@ impl Lookup {
         let ids = SchemaIds::default();
         let Some(registry) = &settings.registry else { return Ok(Lookup { ids, _resolver: None }) };
         let client = Client::new(registry).map_err(Trouble::Config)?;
-        let resolver = Resolver::start(Arc::new(client), Arc::new(ids.clone()), |_, _| {});
+        let resolver = Resolver::start(Arc::new(client), Arc::new(ids.clone()), |_| {});
         let resolver = resolver.map_err(|error| Trouble::Temporary(error.to_string()))?;
         Ok(Lookup { ids, _resolver: Some(resolver) })
     }

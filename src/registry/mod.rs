@@ -20,7 +20,7 @@ mod resolver;
 mod subjects;
 
 pub use client::{Client, Fetched};
-pub use resolver::{Outcome, Resolver};
+pub use resolver::{News, Outcome, Resolver};
 pub use subjects::{Difference, Registered, Subject, subjects_in, subjects_out};
 
 use thiserror::Error;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::Unavailable;
 use super::client::{Client, Fetched};
 use crate::codec::error::{Error, reason};
 use crate::codec::{SchemaRef, Wants};
@@ -21,13 +22,23 @@ const LOOK: Duration = Duration::from_millis(50);
 /// the next ones are asked for only once.
 const PATIENCE: usize = 8;
 
-/// What became of requests, for metrics.
+/// What a registry that answers said of a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Found,
     Absent,
     Unfit,
-    Unavailable,
+}
+
+/// What a resolver tells of its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News<'a> {
+    /// A request was answered.
+    Answer(Outcome),
+    /// One was made in vain.
+    NoAnswer(&'a Unavailable),
+    /// So many names wait now; told when that changes.
+    Waiting(usize),
 }
 
 /// A registry that serves a table of schemas. Dropping it ends the thread.
@@ -38,11 +49,11 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// From now on `table` is served. `each` is told of every request, and how many names wait.
+    /// From now on `table` is served, and `tell` is told.
     pub fn start(
         client: Arc<Client>,
         table: Arc<dyn Wants>,
-        each: impl Fn(Outcome, usize) + Send + 'static,
+        tell: impl Fn(News<'_>) + Send + 'static,
     ) -> std::io::Result<Resolver> {
         table.serve();
         let stop = Arc::new(AtomicBool::new(false));
@@ -50,7 +61,7 @@ impl Resolver {
         let thread = thread::Builder::new().name("registry".to_owned()).spawn(move || {
             let mut work = Work::new(client, table);
             while !seen.load(Ordering::Relaxed) {
-                work.round(&each);
+                work.round(&tell);
             }
         })?;
         Ok(Resolver { stop, thread: Some(thread) })
@@ -84,6 +95,8 @@ struct Work {
     absent: BTreeMap<SchemaRef, Instant>,
     /// When names turned out to be unknown, lately.
     lately: Vec<Instant>,
+    /// How many names waited when that was told last.
+    waiting: usize,
     /// The registry is not available: nothing is asked before this.
     rests_until: Option<Instant>,
     pause: Duration,
@@ -97,13 +110,18 @@ impl Work {
             open: BTreeMap::new(),
             absent: BTreeMap::new(),
             lately: Vec::new(),
+            waiting: 0,
             rests_until: None,
             pause: FIRST_PAUSE,
         }
     }
 
-    fn round(&mut self, each: &impl Fn(Outcome, usize)) {
+    fn round(&mut self, tell: &impl Fn(News<'_>)) {
         let wanted = self.table.wanted(LOOK);
+        if wanted.len() != self.waiting {
+            self.waiting = wanted.len();
+            tell(News::Waiting(self.waiting));
+        }
         let now = Instant::now();
         self.forget(now);
         if self.rests_until.is_some_and(|until| now < until) {
@@ -116,10 +134,12 @@ impl Work {
                 continue;
             }
             asked = true;
-            let outcome = self.ask(*schema);
-            each(outcome, wanted.len());
-            if outcome == Outcome::Unavailable {
-                break;
+            match self.ask(*schema) {
+                Ok(outcome) => tell(News::Answer(outcome)),
+                Err(why) => {
+                    tell(News::NoAnswer(&why));
+                    break;
+                }
             }
         }
         if !asked && !wanted.is_empty() {
@@ -140,23 +160,22 @@ impl Work {
         self.lately.retain(|at| now.duration_since(*at) < Duration::from_secs(60));
     }
 
-    fn ask(&mut self, schema: SchemaRef) -> Outcome {
+    fn ask(&mut self, schema: SchemaRef) -> Result<Outcome, Unavailable> {
         let answer = self.client.schema(schema);
         let now = Instant::now();
-        if let Err(why) = answer {
+        let answer = answer.inspect_err(|why| {
             tracing::warn!(%schema, %why, pause_ms = self.pause.as_millis(), "registry: asked in vain");
             self.rests_until = Some(now + self.pause);
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
             // While the registry is away no time passes for what it might know.
             self.open.values_mut().for_each(|open| open.since = now);
-            return Outcome::Unavailable;
-        }
+        })?;
         if self.rests_until.take().is_some() {
             tracing::info!("registry: answers again");
         }
         self.pause = FIRST_PAUSE;
-        match answer {
-            Ok(Fetched::Avro(text)) => {
+        Ok(match answer {
+            Fetched::Avro(text) => {
                 self.open.remove(&schema);
                 match self.table.settle(schema, &text) {
                     Ok(()) => tracing::info!(%schema, "registry: schema fetched"),
@@ -164,14 +183,14 @@ impl Work {
                 }
                 Outcome::Found
             }
-            Ok(Fetched::Unfit(why)) => {
+            Fetched::Unfit(why) => {
                 self.open.remove(&schema);
                 tracing::warn!(%schema, why, "registry: schema is unfit");
                 self.table.refuse(schema, Error::new(reason::SCHEMA_INVALID, "schema", why));
                 Outcome::Unfit
             }
-            _ => self.not_there(schema, now),
-        }
+            Fetched::Absent => self.not_there(schema, now),
+        })
     }
 
     fn not_there(&mut self, schema: SchemaRef, now: Instant) -> Outcome {

@@ -182,7 +182,7 @@ catalogue! {
         "requests", "Requests to the schema registry, by what came of them.",
         "Does the registry answer?", "LeadRouterRegistryUnavailable";
     RegistryWaiting = "leadrouter_registry_waiting_schemas" Kind::Gauge, [],
-        "schemas", "Schemas that records wait for.",
+        "schemas", "Schemas that are waited for: those of records, at a start our own.",
         "Does the registry hold up leads?", "LeadRouterRegistryUnavailable";
     Rebalances = "leadrouter_rebalances_total" Kind::Counter, ["kind": labels::REBALANCE],
         "shards", "Shards that came, went, or came back with their memory still good (`reused`).",

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use lead_router::codec::{Encoder, Format, Record, SchemaIds, SchemaRef};
 use lead_router::config::{Login, Registry};
 use lead_router::domain::input::Topic;
-use lead_router::registry::{Client, Fetched, Refusal, Resolver, Subject};
+use lead_router::registry::{Client, Fetched, News, Refusal, Resolver, Subject};
 use serde_json::{Value, json};
 
 use super::malformed::{Bench, T0};
@@ -46,7 +46,7 @@ impl Setup {
     fn with(server: Server) -> Setup {
         let ids = SchemaIds::default();
         let asked = Arc::new(client(&server));
-        let resolver = Resolver::start(asked, Arc::new(ids.clone()), |_, _| {}).expect("a thread");
+        let resolver = Resolver::start(asked, Arc::new(ids.clone()), |_| {}).expect("a thread");
         let bench = Bench::new(ids);
         bench.somebody();
         Setup { server, bench, _resolver: resolver }
@@ -117,7 +117,7 @@ fn a_registry_that_is_down_at_the_start_and_one_that_goes_down_later() {
     let ids = SchemaIds::default();
     let asked = Client::new(&settings(&format!("http://127.0.0.1:{port}"))).expect("a client");
     let asked = Arc::new(asked);
-    let _resolver = Resolver::start(asked, Arc::new(ids.clone()), |_, _| {}).expect("a thread");
+    let _resolver = Resolver::start(asked, Arc::new(ids.clone()), |_| {}).expect("a thread");
     let bench = Bench::new(ids.clone());
     bench.somebody();
     let server = {
@@ -186,6 +186,27 @@ fn each_schema_is_fetched_once_and_what_is_unfit_is_a_dead_letter() {
         assert!(setup.run(LONG, |bench| bench.count("lead-router.dead-letter") == dead), "{id}");
         assert_eq!(setup.bench.last_reason(), "schema.invalid", "{id}");
     }
+}
+
+#[test]
+fn how_many_schemas_wait_is_told_until_none_does() {
+    let server = Server::start();
+    server.store(1, "AVRO", Record::Lead.embedded().text, Value::Null);
+    server.fail(Fault::Status(503));
+    let ids = SchemaIds::default();
+    let (told, counts) = std::sync::mpsc::channel();
+    let tell = move |news: News<'_>| {
+        if let News::Waiting(count) = news {
+            let _ = told.send(count);
+        }
+    };
+    let asked = Arc::new(client(&server));
+    let _resolver = Resolver::start(asked, Arc::new(ids.clone()), tell).expect("a thread");
+    assert!(ids.waits(SchemaRef::Id(1)));
+    assert_eq!(counts.recv_timeout(LONG), Ok(1));
+    server.fail(Fault::None);
+    assert_eq!(counts.recv_timeout(LONG), Ok(0));
+    assert!(!ids.waits(SchemaRef::Id(1)));
 }
 
 #[test]
