@@ -76,7 +76,10 @@ impl Formats {
             match client.ids(&self.subjects) {
                 Ok(ids) => {
                     tell(&self.metrics, News::Waiting(0));
-                    tracing::info!(url = client.url(), "the schemas that we write are registered");
+                    tracing::info!(
+                        registry = client.host(),
+                        "the schemas that we write are registered"
+                    );
                     *known = Some(Format::Confluent(ids));
                 }
                 Err(Refusal::Differs(why)) => return Err(Ended { exit: Exit::Config, why }),

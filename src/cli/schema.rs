@@ -85,7 +85,8 @@ fn opened(common: &Common) -> Result<(Settings, Client), Failed> {
 }
 
 fn unavailable(why: Unavailable) -> Failed {
-    (format!("the schema registry is not available: {why}"), Exit::Temporary)
+    let exit = if why.needs_person { Exit::Config } else { Exit::Temporary };
+    (format!("the schema registry is not available: {why}"), exit)
 }
 
 fn all(settings: &Settings) -> Vec<Subject> {

@@ -46,10 +46,10 @@ fn said(value: &Value) -> String {
 /// A text field that must be there; else half of the answer is missing.
 pub(super) fn text<'v>(value: &'v Value, name: &str) -> Result<&'v str, Unavailable> {
     let found = value.get(name).and_then(Value::as_str);
-    found.ok_or_else(|| Unavailable(format!("the registry answers without \"{name}\"")))
+    found.ok_or_else(|| Unavailable::new(format!("the registry answers without \"{name}\"")))
 }
 
 pub(super) fn number(value: &Value, name: &str) -> Result<u32, Unavailable> {
     let found = value.get(name).and_then(Value::as_u64).and_then(|it| u32::try_from(it).ok());
-    found.ok_or_else(|| Unavailable(format!("the registry answers without \"{name}\"")))
+    found.ok_or_else(|| Unavailable::new(format!("the registry answers without \"{name}\"")))
 }

@@ -77,9 +77,11 @@ impl Client {
         Ok(Client { http, settings: settings.clone() })
     }
 
-    /// The registry's address, for people.
-    pub fn url(&self) -> &str {
-        &self.settings.url
+    /// Which registry this is, for people: a path may hold what is not for everybody.
+    pub fn host(&self) -> &str {
+        let url = &self.settings.url;
+        let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+        rest.split('/').next().unwrap_or(rest)
     }
 
     pub fn settings(&self) -> &Registry {
@@ -101,7 +103,7 @@ impl Client {
                 return Ok(Fetched::Absent);
             }
             Answer::NoSuchPath => return Err(self.not_a_registry()),
-            Answer::Refused(why) => return Err(Unavailable(why)),
+            Answer::Refused(why) => return Err(Unavailable::new(why)),
         };
         self.fetched(&answer)
     }
@@ -119,7 +121,10 @@ impl Client {
     }
 
     pub(super) fn not_a_registry(&self) -> Unavailable {
-        Unavailable(format!("{} answers, but not as a schema registry", self.settings.url))
+        Unavailable::new(format!(
+            "{} answers, but not as a schema registry: check registry.url",
+            self.host()
+        ))
     }
 
     pub(super) fn get(&self, path: &str) -> Result<Answer, Unavailable> {
@@ -140,7 +145,7 @@ impl Client {
             Login::Basic { username, password } => request.basic_auth(username, Some(password)),
             Login::Bearer(token) => request.bearer_auth(token),
         };
-        let response = request.send().map_err(|error| Unavailable(self.trouble(&error)))?;
+        let response = request.send().map_err(|error| self.trouble(&error))?;
         self.answer(response)
     }
 
@@ -148,7 +153,7 @@ impl Client {
         let status = response.status();
         let mut body = Vec::new();
         response.take(MAX_BYTES + 1).read_to_end(&mut body).map_err(|_| {
-            Unavailable(format!("{} broke off in the middle of an answer", self.settings.url))
+            Unavailable::new(format!("{} broke off in the middle of an answer", self.host()))
         })?;
         if body.len() as u64 > MAX_BYTES {
             return match status {
@@ -156,25 +161,55 @@ impl Client {
                 _ => Err(self.not_a_registry()),
             };
         }
-        answer::of(status.as_u16(), &body)
-            .map_err(|why| Unavailable(format!("{} {why}", self.settings.url)))
+        answer::of(status.as_u16(), &body).map_err(|why| Unavailable {
+            why: format!("{} {why}", self.host()),
+            needs_person: matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
+        })
     }
 
     /// What went wrong, without the request, which may hold a login.
-    fn trouble(&self, error: &reqwest::Error) -> String {
-        let what = if error.is_timeout() {
-            format!("does not answer within {} ms", self.settings.timeout.as_millis())
-        } else if error.is_connect() {
-            let mut cause = std::error::Error::source(error);
-            let mut deepest = String::new();
-            while let Some(inner) = cause {
-                deepest = inner.to_string();
-                cause = inner.source();
-            }
-            format!("cannot be reached ({deepest})")
-        } else {
-            "broke off in the middle of an answer".to_owned()
-        };
-        format!("{} {what}", self.settings.url)
+    fn trouble(&self, error: &reqwest::Error) -> Unavailable {
+        let host = self.host();
+        if error.is_timeout() {
+            let most = self.settings.timeout.as_millis();
+            return Unavailable::new(format!("{host} does not answer within {most} ms"));
+        }
+        if !error.is_connect() {
+            return Unavailable::new(format!("{host} broke off in the middle of an answer"));
+        }
+        let mut cause = std::error::Error::source(error);
+        let mut deepest = String::new();
+        while let Some(inner) = cause {
+            deepest = inner.to_string();
+            cause = inner.source();
+        }
+        unreachable(host, &deepest)
+    }
+}
+
+/// No connection, and why. Whom to trust is ours to say.
+fn unreachable(host: &str, cause: &str) -> Unavailable {
+    let remedy = match cause.contains("UnknownIssuer") {
+        true => {
+            ": registry.ca_file must name a file with the certificate (PEM) of who issued its own"
+        }
+        false => "",
+    };
+    Unavailable {
+        why: format!("{host} cannot be reached ({cause}){remedy}"),
+        needs_person: cause.contains("invalid peer certificate"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_told_with_the_remedy() {
+        let told = unreachable("registry:8081", "invalid peer certificate: UnknownIssuer");
+        assert!(told.needs_person && told.why.contains("registry.ca_file"), "{told}");
+        let told = unreachable("registry:8081", "Connection refused (os error 111)");
+        assert!(!told.needs_person && !told.why.contains("ca_file"), "{told}");
     }
 }

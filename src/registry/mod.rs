@@ -27,8 +27,19 @@ use thiserror::Error;
 
 /// The registry gave no answer that decides anything: ask again.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0}")]
-pub struct Unavailable(pub String);
+#[error("{why}")]
+pub struct Unavailable {
+    pub why: String,
+    /// Asking again will hardly help before a person has set something differently: our login is refused, or
+    /// the certificate is none that we trust. A service asks on all the same: it may be mended at the other end.
+    pub needs_person: bool,
+}
+
+impl Unavailable {
+    fn new(why: impl Into<String>) -> Unavailable {
+        Unavailable { why: why.into(), needs_person: false }
+    }
+}
 
 /// Why ids to write with could not be had.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

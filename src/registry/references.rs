@@ -29,9 +29,7 @@ pub(super) fn put_in(client: &Client, text: &str, list: &[Value]) -> Result<Fetc
             Answer::TooLarge => return Ok(Fetched::Unfit("refers to a schema that is too large")),
             // The registry keeps what is referred to: that it lacks it now decides nothing.
             _ => {
-                return Err(Unavailable(
-                    "the registry lacks a schema that another uses".to_owned(),
-                ));
+                return Err(Unavailable::new("the registry lacks a schema that another uses"));
             }
         };
         open.extend(

@@ -254,6 +254,7 @@ fn a_login_is_sent_and_never_told() {
         assert!(!format!("{given:?} {asked:?}").contains("hush"));
         let refused = client(&server).schema(SchemaRef::Id(1)).expect_err("no login");
         assert!(refused.to_string().contains("refuses our login (401)"), "{refused}");
+        assert!(refused.needs_person);
     }
 }
 
@@ -288,6 +289,9 @@ fn ids_to_write_with_are_those_of_our_own_schemas() {
     assert_eq!(asked.register(&subject), Ok(Ok(7)));
     server.version(&subject.name, 5);
     assert_eq!(asked.ids(&subjects), Ok([(Record::LeadAssigned, 7)].into()));
-    server.fail(Fault::Status(500));
-    assert!(matches!(asked.ids(&subjects), Err(Refusal::Unavailable(_))));
+    for (status, needs_person) in [(500, false), (503, false), (401, true), (403, true)] {
+        server.fail(Fault::Status(status));
+        let Err(Refusal::Unavailable(why)) = asked.ids(&subjects) else { panic!("{status}") };
+        assert_eq!(why.needs_person, needs_person, "{status}");
+    }
 }
