@@ -22,7 +22,7 @@ pub(super) struct Args {
 enum Verb {
     /// Says which changes of our schemas the contract forbids, against every version that the registry has (or
     /// the files of a folder): readers and writers of both must understand each other. Ends with 1 if there are
-    /// any.
+    /// any, or if the registry has nothing to compare with.
     Check {
         #[command(flatten)]
         common: Common,
@@ -153,6 +153,14 @@ fn check(settings: &Settings, client: &Client, schemas: Option<&Path>) -> Result
         checked += compared;
         faults += found;
     }
+    if checked == 0 {
+        let text = format!(
+            "nothing is registered under the subjects of our topics at {}: `lead-router schema register` does \
+             that; if somebody has, check registry.url and [topics]",
+            client.host()
+        );
+        return Err((text, Exit::Hard));
+    }
     Ok(verdict(checked, faults))
 }
 
@@ -225,4 +233,35 @@ fn diff(settings: &Settings, client: &Client) -> Result<Exit, Failed> {
         }
     }
     Ok(exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_check_against_nothing_does_not_pass() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        // It knows no subject at all.
+        std::thread::spawn(move || {
+            let body = r#"{"error_code":40401,"message":"Subject not found."}"#;
+            for mut stream in listener.incoming().flatten() {
+                let _ = stream.read(&mut [0; 4096]);
+                let head = "HTTP/1.1 404 X\r\nConnection: close\r\nContent-Length:";
+                let _ = write!(stream, "{head} {}\r\n\r\n{body}", body.len());
+            }
+        });
+        let text = format!("[registry]\nurl = \"{url}\"\n");
+        let settings =
+            config::load_text("test", &text, std::iter::empty()).expect("settings").settings;
+        let client =
+            Client::new(settings.registry.as_ref().expect("a registry")).expect("a client");
+        let (why, exit) = check(&settings, &client, None).expect_err("nothing to compare with");
+        assert_eq!(exit, Exit::Hard);
+        assert!(why.contains("schema register"), "{why}");
+    }
 }

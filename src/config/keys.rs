@@ -168,7 +168,8 @@ pub static KEYS: &[Key] = &[
         "registry.ca_file",
         Kind::TextOrOff,
         Some("\"\""),
-        "Certificates (PEM) to trust for https://, instead of the system's. \"\" = the system's.",
+        "Certificates (PEM) to trust for https://, instead of the system's. \"\" = the system's. The registry's \
+         client has no certificate of its own: a registry that demands one (mutual TLS) cannot be asked.",
     ),
     key(
         "registry.timeout_ms",
