@@ -1,8 +1,6 @@
 //! What `verify` reads for the two stages of ingest, where the configuration has them.
 
 use std::collections::BTreeMap;
-use std::thread;
-use std::time::Duration;
 
 use crate::codec::frame;
 use crate::codec::schema;
@@ -12,10 +10,9 @@ use crate::domain::time::Timestamp;
 use crate::engine::ports::{Failure, OutTopic, Part, Record};
 use crate::engine::relay::{self, Stage, Taken};
 use crate::ingest::Parser;
-use crate::intake::{Fetch, Parsing, read_image};
+use crate::intake::{Parsing, read_image};
 use crate::kafka::reader::{Reader, Row};
 use crate::kafka::{Trouble, topics};
-use crate::registry::Client;
 use crate::verify::{Lost, Owed, Place, Report, Stages};
 
 use super::lookup::Lookup;
@@ -88,7 +85,7 @@ impl<'a> Ingest<'a> {
     }
 
     /// The changes and the bridged records, when all outcomes are known.
-    pub(super) fn finish(mut self, client: &Reader) -> Result<Report, Trouble> {
+    pub(super) fn finish(mut self, client: &Reader, schemas: &Lookup) -> Result<Report, Trouble> {
         let raw = &self.settings.topics.raw;
         for shard in 0..self.partitions {
             super::verify::progress(&format!("{raw} {shard} of {}", self.partitions));
@@ -99,30 +96,29 @@ impl<'a> Ingest<'a> {
             })?;
         }
         for (topic, domain) in &self.settings.ingest.topics {
-            let mut stage = self.parsing(topic, domain)?;
+            let mut stage = self.parsing(topic, domain, schemas);
             for partition in 0..topics::partitions(self.settings, topic)? {
                 super::verify::progress(&format!("{topic} {partition}"));
                 client.each(topic, partition, |row| {
-                    let offset = row.offset;
+                    let (offset, timestamp) = (row.offset, row.timestamp);
                     let place = Place { topic: topic.clone(), partition, offset };
-                    self.stages.bridged(&place, row.timestamp, || owed(&mut stage, partition, row));
+                    let owed = || owed(&mut stage, partition, row, schemas);
+                    self.stages.bridged(&place, timestamp, owed);
                 })?;
+                schemas.answered()?;
             }
         }
         Ok(self.stages.finish())
     }
 
-    fn parsing(&self, topic: &str, domain: &str) -> Result<Parsing, Trouble> {
-        let client = self.settings.registry.as_ref().map(Client::new).transpose();
-        let client = client.map_err(Trouble::Config)?.map(std::sync::Arc::new);
-        let fetch: Option<Fetch> = client.map(super::ingest::service::fetch);
+    fn parsing(&self, topic: &str, domain: &str, schemas: &Lookup) -> Parsing {
         let (topic, domain) = (topic.to_owned(), domain.to_owned());
-        Ok(Parsing::new(self.parser.clone(), topic, domain, fetch))
+        Parsing::new(self.parser.clone(), topic, domain, schemas.fetch())
     }
 }
 
-/// What the first stage would make of a record; while the registry is away, nothing is judged.
-fn owed(stage: &mut Parsing, partition: i32, row: Row) -> Owed {
+/// What the first stage would make of a record; of one that came when the registry was given up, nothing.
+fn owed(stage: &mut Parsing, partition: i32, row: Row, schemas: &Lookup) -> Owed {
     let record = Record {
         part: Part { topic: relay::IN, shard: partition },
         offset: row.offset,
@@ -131,19 +127,20 @@ fn owed(stage: &mut Parsing, partition: i32, row: Row) -> Owed {
         value: row.value,
         headers: row.headers,
     };
-    loop {
-        match stage.take(&record, Timestamp(0)) {
-            Ok(Taken::Wait) => thread::sleep(Duration::from_millis(200)),
-            Ok(Taken::Done(made)) => {
-                return match made.first().map(|it| it.topic) {
-                    None => Owed::Nothing,
-                    Some(OutTopic::DeadLetter) => Owed::Letter,
-                    Some(_) => Owed::Change,
-                };
-            }
-            Err(_) => return Owed::Letter,
-        }
-    }
+    let mut owed = Owed::Nothing;
+    schemas.until(|| {
+        owed = match stage.take(&record, Timestamp(0)) {
+            Ok(Taken::Wait) => return false,
+            Ok(Taken::Done(made)) => match made.first().map(|it| it.topic) {
+                None => Owed::Nothing,
+                Some(OutTopic::DeadLetter) => Owed::Letter,
+                Some(_) => Owed::Change,
+            },
+            Err(_) => Owed::Letter,
+        };
+        true
+    });
+    owed
 }
 
 fn of_group(settings: &Settings, group: String) -> Result<Reader, Trouble> {

@@ -99,6 +99,7 @@ fn check(args: &Args, settings: &Settings) -> Result<Report, Trouble> {
                 checker.record(decode.output(topic, &raw(name, partition, &row)));
                 ingest.iter_mut().for_each(|it| it.output(topic, &row));
             })?;
+            schemas.answered()?;
             if topic == OutTopic::DeadLetter && client.first(name, partition)? > 0 {
                 lost.before(oldest);
             }
@@ -118,11 +119,12 @@ fn check(args: &Args, settings: &Settings) -> Result<Report, Trouble> {
                 checker.record(decode.input(topic, &raw(name, shard, &row)));
                 ingest.iter_mut().for_each(|it| it.input(topic, &row, &schemas));
             })?;
+            schemas.answered()?;
         }
     }
     let mut report = checker.finish();
     if let Some(ingest) = ingest {
-        report.join(ingest.finish(&client)?);
+        report.join(ingest.finish(&client, &schemas)?);
     }
     Ok(report)
 }

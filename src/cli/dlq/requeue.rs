@@ -183,6 +183,7 @@ impl<'s> Judge<'s> {
             }
             verdicts.push(verdict);
         }
+        self.schemas.answered()?;
         let spoken = self.spoken(&claims)?;
         for Claim { at, published_at, subject, said, .. } in &claims {
             let others = spoken.get(subject).map_or(&[][..], Vec::as_slice);
@@ -230,6 +231,7 @@ impl<'s> Judge<'s> {
                     others.push(Spoken { at: self.said_at(&row), place, said });
                 }
             })?;
+            self.schemas.answered()?;
         }
         Ok(spoken)
     }

@@ -17,7 +17,7 @@ use crate::ingest::Parser;
 use crate::intake::{Counts, Fetch, Fetched, Parsing, Picturing};
 use crate::kafka::topics::{self, Layout};
 use crate::kafka::{KafkaLog, Trouble};
-use crate::registry::{self, Client};
+use crate::registry::{self, Client, Unavailable};
 use crate::runtime::clock::{self, WallClock};
 use crate::runtime::run::{self as service, Ended, Exit, Seat, Served};
 use crate::telemetry::http::{self, Endpoint, Health};
@@ -138,7 +138,7 @@ fn parsing(
     let mut settings = shared.settings.clone();
     settings.group = settings.parsing_group(topic);
     let layout = one_topic(topic, partitions);
-    let fetch = shared.registry.clone().map(fetch);
+    let fetch = shared.registry.clone().map(|client| fetch(client, log));
     let stage = Parsing::new(shared.parser.clone(), topic.to_owned(), domain.to_owned(), fetch);
     let told = |stage: &mut Parsing| tell(shared, "parse", stage.take_counts());
     work(shared, Job { settings, layout, worker: 0 }, stage, seat, ready, &told)
@@ -235,15 +235,25 @@ fn stopped(shared: &Shared, worker: usize, count: usize) {
 }
 
 /// Schemas that are not in the folder are the registry's to know.
-pub(in crate::cli) fn fetch(client: Arc<Client>) -> Fetch {
-    Box::new(move |id| match client.schema(SchemaRef::Id(id)) {
-        Ok(registry::Fetched::Avro(text)) => Fetched::Schema(text),
-        Ok(registry::Fetched::Unfit(_) | registry::Fetched::Absent) => Fetched::Absent,
-        Err(unavailable) => {
-            tracing::warn!(why = %unavailable, "the schema registry is out of reach; records wait");
-            Fetched::NotNow
+pub(in crate::cli) fn fetch(
+    client: Arc<Client>,
+    mut tell: impl FnMut(Result<(), &Unavailable>) + Send + 'static,
+) -> Fetch {
+    Box::new(move |id| {
+        let answer = client.schema(SchemaRef::Id(id));
+        tell(answer.as_ref().map(|_| ()));
+        match answer {
+            Ok(registry::Fetched::Avro(text)) => Fetched::Schema(text),
+            Ok(registry::Fetched::Unfit(_) | registry::Fetched::Absent) => Fetched::Absent,
+            Err(_) => Fetched::NotNow,
         }
     })
+}
+
+fn log(answer: Result<(), &Unavailable>) {
+    if let Err(why) = answer {
+        tracing::warn!(%why, "the schema registry is out of reach; records wait");
+    }
 }
 
 /// What committed, to metrics and to the file of what must be read again.
