@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 use super::drive::Source;
-use crate::codec::SchemaIds;
+use crate::cli::lookup::Lookup;
 use crate::config::Settings;
 use crate::domain::input::Topic;
 use crate::domain::published::LeadAssigned;
@@ -45,7 +45,8 @@ impl Topics {
         let partitions = topics::inspect(settings)?.layout.partitions();
         let client = reader::Reader::connect(settings)?;
         let names = Topic::ALL.map(|topic| settings.topics.input(topic).to_owned());
-        let decode = Reader::new(SchemaIds::default(), partitions, names.clone());
+        let schemas = Lookup::new(settings)?;
+        let decode = Reader::new(schemas.ids(), partitions, names.clone());
         let mut shards: BTreeMap<i32, Shard> = BTreeMap::new();
         let mut found = Topics { heard: Vec::new().into_iter(), lines: 0, unusable: 0 };
         for topic in Topic::ALL {
@@ -53,6 +54,7 @@ impl Topics {
             for partition in 0..if name.is_empty() { 0 } else { partitions } {
                 client.each(name, partition, |row| {
                     found.lines += 1;
+                    schemas.wait(row.value.as_deref(), &row.headers);
                     match decode.input(topic, &raw(name, partition, &row)).item {
                         Item::Input { domain, input, timestamp, .. } => {
                             let (at, offset, input) = (timestamp, row.offset, *input);
@@ -63,6 +65,7 @@ impl Topics {
                         _ => found.unusable += 1,
                     }
                 })?;
+                schemas.answered()?;
             }
         }
         let mut breaches = Vec::new();
@@ -75,6 +78,7 @@ impl Topics {
             for partition in 0..topics::partitions(settings, name)? {
                 client.each(name, partition, |row| {
                     found.lines += 1;
+                    schemas.wait(row.value.as_deref(), &row.headers);
                     match decode.output(topic, &raw(name, partition, &row)).item {
                         Item::Assigned(fact) => match home.get(fact.domain.as_str()) {
                             Some(shard) => shards.entry(*shard).or_default().decisions.push(fact),
@@ -86,6 +90,7 @@ impl Topics {
                         _ => found.unusable += 1,
                     }
                 })?;
+                schemas.answered()?;
             }
         }
         let mut heard: Vec<(Timestamp, Heard)> = shards.into_values().flat_map(in_order).collect();
