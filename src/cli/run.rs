@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use crate::codec::SchemaIds;
 use crate::codec::encode::{Encoder, Format};
 use crate::codec::record::Decoder;
 use crate::config::{self, Batch, ClockMode, Settings};
@@ -21,6 +22,7 @@ use crate::engine::wire::Wire;
 use crate::engine::worker::{self, Worker};
 use crate::kafka::topics::{self, Layout};
 use crate::kafka::{KafkaLog, Trouble};
+use crate::registry::{Resolver, subjects_out};
 use crate::runtime::clock::WallClock;
 use crate::runtime::lag;
 use crate::runtime::run::{self as service, Ended, Exit, Seat, Served};
@@ -76,6 +78,9 @@ struct Shared {
     view: Arc<View>,
     ready: Arc<Readiness>,
     formats: Arc<Formats>,
+    ids: SchemaIds,
+    /// Ends with the process.
+    _resolver: Arc<Option<Resolver>>,
 }
 
 fn prepared(settings: &Settings) -> Result<(Layout, Served, Shared), Exit> {
@@ -92,9 +97,15 @@ fn prepared(settings: &Settings) -> Result<(Layout, Served, Shared), Exit> {
     })?;
     let layout = checked_topics(settings)?;
     let metrics = Arc::new(metrics);
-    let formats = Formats::new(settings, &metrics).map_err(|why| {
+    let formats = Formats::new(settings, subjects_out(&settings.topics), &metrics);
+    let formats = formats.map_err(|why| {
         eprintln!("lead-router: {why}");
         Exit::Config
+    })?;
+    let ids = SchemaIds::default();
+    let resolver = formats.resolve(&ids).map_err(|error| {
+        eprintln!("lead-router: failed to start a thread: {error}");
+        Exit::Temporary
     })?;
     let health = Arc::new(Health::default());
     let view = Arc::new(View::default());
@@ -105,7 +116,8 @@ fn prepared(settings: &Settings) -> Result<(Layout, Served, Shared), Exit> {
     };
     let ready = Arc::new(Readiness::new(settings.workers, health));
     let lag = Arc::new(Lag::new(Arc::clone(&metrics)));
-    Ok((layout, served, Shared { metrics, lag, view, ready, formats: Arc::new(formats) }))
+    let (formats, _resolver) = (Arc::new(formats), Arc::new(resolver));
+    Ok((layout, served, Shared { metrics, lag, view, ready, formats, ids, _resolver }))
 }
 
 /// Faults end the start; advice is logged.
@@ -153,13 +165,8 @@ fn work(
         .map_err(|trouble| ended(&trouble))?;
     let recorder = Recorder::new(Arc::clone(&shared.metrics), Arc::clone(&shared.lag));
     let observer = Feed { view: Arc::clone(&shared.view), next: recorder };
-    let mut worker = Worker::new(
-        log,
-        WallClock::new(),
-        observer,
-        wire(settings, format, &shared.formats),
-        engine,
-    );
+    let mut worker =
+        Worker::new(log, WallClock::new(), observer, wire(settings, format, &shared.ids), engine);
     let began = Instant::now();
     while !seat.stop.is_raised() {
         worker.turn().map_err(failed)?;
@@ -173,9 +180,9 @@ fn work(
 pub(super) const JOINING: Duration = Duration::from_secs(15);
 
 /// How values are written, and what the topics are called in dead letters.
-fn wire(settings: &Settings, format: Format, formats: &Formats) -> Wire {
+fn wire(settings: &Settings, format: Format, ids: &SchemaIds) -> Wire {
     Wire {
-        decoder: Decoder { ids: formats.ids.clone(), strict: false },
+        decoder: Decoder { ids: ids.clone(), strict: false },
         encoder: Encoder::new(format),
         names: Topic::ALL.map(|topic| settings.topics.input(topic).to_owned()),
         ..Wire::default()
@@ -234,7 +241,7 @@ impl Readiness {
     }
 
     /// Until the first worker is ready, this is what is waited for.
-    fn waits_for_registry(&self, waits: bool) {
+    pub(super) fn waits_for_registry(&self, waits: bool) {
         if waits {
             self.health.set_waiting_for(Some("the schema registry"));
         }

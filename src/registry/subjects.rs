@@ -21,6 +21,14 @@ impl Subject {
     fn of(topic: &str, record: Record) -> Subject {
         Subject { name: format!("{topic}-value"), record }
     }
+
+    /// The command that registers it.
+    fn registering(&self) -> &'static str {
+        match self.record {
+            Record::LeadAssigned | Record::SlaBreached => "lead-router schema register",
+            _ => "lead-router schema register --inputs",
+        }
+    }
 }
 
 /// What we write.
@@ -73,15 +81,15 @@ impl Client {
         let mut ids = BTreeMap::new();
         let mut faults = Vec::new();
         for subject in subjects {
-            let name = &subject.name;
+            let (name, register) = (&subject.name, subject.registering());
             match self.difference(subject)? {
                 Difference::Same(id) => _ = ids.insert(subject.record, id),
                 Difference::Nothing => faults.push(format!(
-                    "nothing is registered under {name}: `lead-router schema register` does that"
+                    "nothing is registered under {name}: `{register}` does that"
                 )),
                 Difference::Other(other) => faults.push(format!(
                     "version {} of {name} is not our schema: `lead-router schema diff` shows what differs, \
-                     `lead-router schema register` adds ours",
+                     `{register}` adds ours",
                     other.version
                 )),
             }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use crate::cli::formats::Formats;
 use crate::cli::run::JOINING;
 use crate::codec::SchemaRef;
-use crate::codec::encode::{self, Encoder};
+use crate::codec::encode::Encoder;
 use crate::config::{self, Settings};
 use crate::domain::time::Span;
 use crate::engine::ports::Failure;
@@ -29,8 +30,7 @@ use crate::telemetry::registry::Metrics;
 struct Shared {
     settings: Settings,
     parser: Parser,
-    encoder: Encoder,
-    registry: Option<Arc<Client>>,
+    formats: Formats,
     metrics: Arc<Metrics>,
     /// Partitions of our own topics.
     layout: Layout,
@@ -78,30 +78,15 @@ fn prepared(settings: Settings) -> Result<(Shared, Served), Exit> {
             .map_err(|trouble| crate::cli::topics::told(&trouble))?;
         bridged.push((topic.clone(), domain.clone(), partitions));
     }
-    let registry = settings.registry.as_ref().map(Client::new).transpose();
-    let registry = registry.map_err(|why| told(&why))?.map(Arc::new);
-    let encoder = encoder(&settings, registry.as_deref())?;
     let metrics = Arc::new(metrics);
+    let formats = Formats::new(&settings, registry::subjects_in(&settings.topics), &metrics);
+    let formats = formats.map_err(|why| told(&why))?;
     let health = Arc::new(Health::default());
     let endpoint = Endpoint { metrics: Arc::clone(&metrics), health };
     let served = Served { listener, endpoint, more: axum::Router::new() };
     let workers = settings.workers + bridged.len();
     let stopped = (0..workers).map(|_| AtomicUsize::new(0)).collect();
-    Ok((Shared { settings, parser, encoder, registry, metrics, layout, bridged, stopped }, served))
-}
-
-/// How canonical events are written: with a registry, under the ids that our schemas have there.
-fn encoder(settings: &Settings, known: Option<&Client>) -> Result<Encoder, Exit> {
-    let format = match (settings.format, known) {
-        (config::Format::Json, _) => encode::Format::Json,
-        (config::Format::Avro, None) => encode::Format::SingleObject,
-        (config::Format::Avro, Some(client)) => {
-            let subjects = registry::subjects_in(&settings.topics);
-            let ids = client.ids(&subjects).map_err(|refusal| told(&refusal.to_string()))?;
-            encode::Format::Confluent(ids)
-        }
-    };
-    Ok(Encoder::new(format))
+    Ok((Shared { settings, parser, formats, metrics, layout, bridged, stopped }, served))
 }
 
 fn start(shared: Arc<Shared>, served: Served) -> Exit {
@@ -116,12 +101,14 @@ fn start(shared: Arc<Shared>, served: Served) -> Exit {
     let health = Arc::clone(&served.endpoint.health);
     let ready = crate::cli::run::Readiness::new(workers, health);
     service::run(workers, served, move |seat| {
+        ready.waits_for_registry(shared.settings.registry.is_some());
+        let Some(format) = shared.formats.wait(&seat)? else { return Ok(()) };
         let set = |waits_for| ready.set(seat.worker, waits_for);
         match seat.worker.checked_sub(pictures).and_then(|at| shared.bridged.get(at)) {
             Some((topic, domain, partitions)) => {
                 parsing(&shared, topic, domain, *partitions, &seat, &set)
             }
-            None => picturing(&shared, &seat, &set),
+            None => picturing(&shared, Encoder::new(format), &seat, &set),
         }
     })
 }
@@ -138,23 +125,25 @@ fn parsing(
     let mut settings = shared.settings.clone();
     settings.group = settings.parsing_group(topic);
     let layout = one_topic(topic, partitions);
-    let fetch = shared.registry.clone().map(|client| fetch(client, log));
+    let fetch = shared.formats.registry().map(|client| fetch(client, log));
     let stage = Parsing::new(shared.parser.clone(), topic.to_owned(), domain.to_owned(), fetch);
     let told = |stage: &mut Parsing| tell(shared, "parse", stage.take_counts());
     work(shared, Job { settings, layout, worker: 0 }, stage, seat, ready, &told)
 }
 
 /// The second stage.
-fn picturing(shared: &Shared, seat: &Seat, ready: &dyn Fn(Option<Wait>)) -> Result<(), Ended> {
+fn picturing(
+    shared: &Shared,
+    encoder: Encoder,
+    seat: &Seat,
+    ready: &dyn Fn(Option<Wait>),
+) -> Result<(), Ended> {
     let mut settings = shared.settings.clone();
     settings.group = settings.picturing_group();
     settings.topics.state = settings.topics.ingest_state.clone();
     let layout = one_topic(&settings.topics.raw, shared.layout.partitions());
-    let stage = Picturing::new(
-        Arc::clone(&shared.parser.mapping),
-        shared.encoder.clone(),
-        settings.topics.raw.clone(),
-    );
+    let stage =
+        Picturing::new(Arc::clone(&shared.parser.mapping), encoder, settings.topics.raw.clone());
     let label = seat.worker.to_string();
     let told = |stage: &mut Picturing| {
         shared.metrics.set(Metric::IngestPictures, &[&label], stage.pictures() as f64);
