@@ -158,8 +158,9 @@ fn work(
     shared: &Shared,
     seat: &Seat,
 ) -> Result<(), Ended> {
-    shared.ready.waits_for_registry(settings.registry.is_some());
+    shared.ready.set(seat.worker, Some(Wait::Registry));
     let Some(format) = shared.formats.wait(seat)? else { return Ok(()) };
+    shared.ready.set(seat.worker, Some(Wait::Group));
     let engine = engine_settings(settings, &layout);
     let log = KafkaLog::connect(Arc::clone(settings), seat.worker, layout, seat.stop.flag())
         .map_err(|trouble| ended(&trouble))?;
@@ -238,13 +239,6 @@ pub(super) struct Readiness {
 impl Readiness {
     pub(super) fn new(workers: usize, health: Arc<Health>) -> Readiness {
         Readiness { health, workers: Mutex::new(vec![Some(Wait::Group); workers]) }
-    }
-
-    /// Until the first worker is ready, this is what is waited for.
-    pub(super) fn waits_for_registry(&self, waits: bool) {
-        if waits {
-            self.health.set_waiting_for(Some("the schema registry"));
-        }
     }
 
     pub(super) fn set(&self, worker: usize, waits_for: Option<Wait>) {

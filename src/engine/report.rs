@@ -109,6 +109,8 @@ impl LostRecords {
 /// Why a worker is not ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
+    /// Whoever drives the workers waits for the schemas that they write by.
+    Registry,
     /// The brokers do not answer, or what became of a transaction is not known yet.
     Brokers,
     Group,
@@ -120,6 +122,7 @@ pub enum Wait {
 impl Wait {
     pub fn text(self) -> &'static str {
         match self {
+            Wait::Registry => "waiting for the schema registry",
             Wait::Brokers => "waiting for the brokers",
             Wait::Group => "waiting for the group",
             Wait::Restore => "restoring",

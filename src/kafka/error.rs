@@ -116,9 +116,9 @@ fn said_no(code: Code) -> Option<&'static str> {
     }
 }
 
-/// The call was given up; what it asked for may still come.
-pub(super) fn is_timeout(error: &KafkaError) -> bool {
-    code(error) == Some(Code::OperationTimedOut)
+/// The call was given up for now; the same call again goes on with what it began.
+pub(super) fn may_be_repeated(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::Transaction(inner) if inner.is_retriable())
 }
 
 /// Another producer with the same transactional id has begun since.

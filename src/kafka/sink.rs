@@ -134,7 +134,7 @@ impl Sink {
         for producer in &made {
             // A call that was given up is taken up again by the next one.
             while let Err(error) = producer.init_transactions(SLICE) {
-                if !error::is_timeout(&error) || Instant::now() > deadline {
+                if !error::may_be_repeated(&error) || Instant::now() > deadline {
                     return Err(error::transactional("init_transactions", &error));
                 }
                 serve()?;

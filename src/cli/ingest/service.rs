@@ -101,9 +101,10 @@ fn start(shared: Arc<Shared>, served: Served) -> Exit {
     let health = Arc::clone(&served.endpoint.health);
     let ready = crate::cli::run::Readiness::new(workers, health);
     service::run(workers, served, move |seat| {
-        ready.waits_for_registry(shared.settings.registry.is_some());
-        let Some(format) = shared.formats.wait(&seat)? else { return Ok(()) };
         let set = |waits_for| ready.set(seat.worker, waits_for);
+        set(Some(Wait::Registry));
+        let Some(format) = shared.formats.wait(&seat)? else { return Ok(()) };
+        set(Some(Wait::Group));
         match seat.worker.checked_sub(pictures).and_then(|at| shared.bridged.get(at)) {
             Some((topic, domain, partitions)) => {
                 parsing(&shared, topic, domain, *partitions, &seat, &set)
