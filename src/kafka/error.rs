@@ -249,12 +249,15 @@ pub(super) fn hint(reason: &str) -> &'static str {
     if reason.contains("certificate verify failed") {
         "; or the broker's certificate has expired, or is for another host than the one in bootstrap_servers \
          (`openssl s_client -connect HOST:PORT` shows it)"
-    } else if reason.contains("APIVERSION_QUERY") || reason.contains("ApiVersionRequest") {
-        "; a broker that hangs up at once may want TLS or a login, or another one: see security.protocol and \
-         sasl.mechanism in [kafka.properties]"
-    } else if reason.contains("alert") || reason.contains("Broken pipe") {
+    } else if ["alert", "Broken pipe"].iter().any(|part| reason.contains(part)) {
         "; the broker may want a certificate or a login of this client: see ssl.certificate.location, \
          security.protocol and sasl.mechanism in [kafka.properties]"
+    } else if ["APIVERSION_QUERY", "ApiVersion", "TransportFailure"]
+        .iter()
+        .any(|it| reason.contains(it))
+    {
+        "; if host and port are right, the broker may want TLS or a login, or none: see security.protocol and \
+         sasl.mechanism in [kafka.properties]"
     } else {
         ""
     }

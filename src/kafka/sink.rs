@@ -225,7 +225,10 @@ impl Sink {
     fn because(&self, failure: Failure) -> Failure {
         let noted = self.deliveries.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match (noted, failure) {
-            (Some(Failure::Fatal(why)), failure) => Failure::Fatal(format!("{failure}: {why}")),
+            (
+                Some(Failure::Fatal(why)),
+                Failure::Abort(text) | Failure::Unknown(text) | Failure::Fatal(text),
+            ) => Failure::Fatal(format!("{text}: {why}")),
             (Some(Failure::Abort(why)), Failure::Abort(text)) => {
                 Failure::Abort(format!("{text}: {why}"))
             }

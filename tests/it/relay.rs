@@ -165,6 +165,19 @@ fn change(number: i64) -> (String, Change) {
     (format!("org-{}", number % 3), change)
 }
 
+fn settings() -> Settings {
+    Settings {
+        linger: Span::ZERO,
+        work: Span::from_millis(20),
+        most_records: 7,
+        most_bytes: 1 << 20,
+        idle: Span::ZERO,
+        stop_after: 0,
+        skip_lost: false,
+        topic: "raw".to_owned(),
+    }
+}
+
 type Told = Vec<(String, Value)>;
 
 fn expected() -> (BTreeMap<String, Told>, BTreeMap<Key, Picture>) {
@@ -196,13 +209,8 @@ fn run(seed: u64) -> u64 {
     let mut random = Random(seed);
     let settings = Settings {
         linger: Span::from_millis(seed as i64 % 4),
-        work: Span::from_millis(20),
         most_records: 1 + random.below(30) as usize,
-        most_bytes: 1 << 20,
-        idle: Span::ZERO,
-        stop_after: 0,
-        skip_lost: false,
-        topic: "raw".to_owned(),
+        ..settings()
     };
     let mut crashes = 0;
     let relay = |slot: u64, salt: u64| {
@@ -308,16 +316,7 @@ fn a_partition_of_nothing_but_bad_records_stops_and_the_others_go_on() {
     let now = || Timestamp(START);
     let options = Options { partitions: PARTITIONS, waits: false, ..Options::default() };
     let cluster = Cluster::new(options, now);
-    let settings = Settings {
-        linger: Span::ZERO,
-        work: Span::from_millis(20),
-        most_records: 7,
-        most_bytes: 1 << 20,
-        idle: Span::ZERO,
-        stop_after: 10,
-        skip_lost: false,
-        topic: "raw".to_owned(),
-    };
+    let settings = Settings { stop_after: 10, ..settings() };
     let mapping = Arc::new(Mapping::default());
     let stage = Picturing::new(mapping, Encoder::new(Format::Json), "raw".to_owned());
     let clock = SimClock(Arc::new(AtomicI64::new(START)));
@@ -359,22 +358,12 @@ fn a_partition_of_nothing_but_bad_records_stops_and_the_others_go_on() {
 #[test]
 fn while_the_brokers_are_away_it_says_so() {
     let cluster = Cluster::new(Options { waits: false, ..Options::default() }, || Timestamp(START));
-    let settings = Settings {
-        linger: Span::ZERO,
-        work: Span::from_millis(20),
-        most_records: 7,
-        most_bytes: 1 << 20,
-        idle: Span::ZERO,
-        stop_after: 0,
-        skip_lost: false,
-        topic: "raw".to_owned(),
-    };
     let weather = Arc::new(AtomicI64::new(FINE));
     let rough = Rough::new(EmbeddedLog::new(&cluster, "worker"), 1, &weather);
     let encoder = Encoder::new(Format::Json);
     let stage = Picturing::new(Arc::new(Mapping::default()), encoder, "raw".to_owned());
     let clock = SimClock(Arc::new(AtomicI64::new(START)));
-    let mut relay = Relay::new(rough, clock, stage, settings);
+    let mut relay = Relay::new(rough, clock, stage, settings());
     let mut turns = || {
         (0..20).for_each(|_| relay.turn().expect("it goes on"));
         relay.waits_for(false)

@@ -100,7 +100,8 @@ impl Cluster {
                     return Err(Trouble::Temporary(text));
                 }
                 None if Instant::now() > deadline => {
-                    let text = format!("{bootstrap} does not answer: {error}");
+                    let hint = error::hint(&error.to_string());
+                    let text = format!("{bootstrap} does not answer: {error}{hint}");
                     return Err(Trouble::Temporary(text));
                 }
                 _ => {}
