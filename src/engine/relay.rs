@@ -135,15 +135,10 @@ impl<L: Log, C: Clock, S: Stage> Relay<L, C, S> {
     /// What is waited for until every shard that we were given is in work. `joining`: that there are none yet may
     /// change soon.
     pub fn waits_for(&self, joining: bool) -> Option<Wait> {
-        if self.transaction.is_in_doubt() || !self.log.is_reachable() {
-            Some(Wait::Brokers)
-        } else if !self.waiting.is_empty() {
-            Some(Wait::Restore)
-        } else if self.seats.is_empty() && joining {
-            Some(Wait::Group)
-        } else {
-            (self.stopped() > 0).then_some(Wait::Stopped)
-        }
+        let away = self.transaction.is_in_doubt() || !self.log.is_reachable();
+        let none = self.seats.is_empty() && joining;
+        Wait::for_shards(away, !self.waiting.is_empty(), none)
+            .or_else(|| (self.stopped() > 0).then_some(Wait::Stopped))
     }
 
     /// How many shards are ours and have stopped.

@@ -120,6 +120,13 @@ pub enum Wait {
 }
 
 impl Wait {
+    /// What keeps shards from being in work at all: the brokers are `away`, some are `waiting` to be restored, or
+    /// we were given `none` yet.
+    pub(super) fn for_shards(away: bool, waiting: bool, none: bool) -> Option<Wait> {
+        let waits = [(away, Wait::Brokers), (waiting, Wait::Restore), (none, Wait::Group)];
+        waits.into_iter().find_map(|(holds, wait)| holds.then_some(wait))
+    }
+
     pub fn text(self) -> &'static str {
         match self {
             Wait::Registry => "waiting for the schema registry",

@@ -151,18 +151,15 @@ impl<L: Log, C: Clock, O: Observer> Worker<L, C, O> {
     /// What is waited for until all shards that we were given are restored, have caught up and have not stopped.
     /// `joining`: that there are none yet may change soon.
     pub fn waits_for(&self, joining: bool) -> Option<Wait> {
-        if self.transaction.is_in_doubt() || !self.log.is_reachable() {
-            Some(Wait::Brokers)
-        } else if !self.waiting.is_empty() {
-            Some(Wait::Restore)
-        } else if self.seats.is_empty() && joining {
-            Some(Wait::Group)
-        } else if self.seats.values().any(|seat| seat.stopped) {
-            Some(Wait::Stopped)
-        } else {
+        let away = self.transaction.is_in_doubt() || !self.log.is_reachable();
+        let none = self.seats.is_empty() && joining;
+        Wait::for_shards(away, !self.waiting.is_empty(), none).or_else(|| {
+            if self.seats.values().any(|seat| seat.stopped) {
+                return Some(Wait::Stopped);
+            }
             let behind = |seat: &Seat| !seat.merge.caught_up();
             self.seats.values().any(behind).then_some(Wait::CatchUp)
-        }
+        })
     }
 
     pub fn log_mut(&mut self) -> &mut L {

@@ -126,7 +126,7 @@ pub(super) struct Quiet;
 impl ClientContext for Quiet {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         // Connections of a client that is being closed: a login that is cut short looks like a refused one.
-        let closing = text.contains("in state DOWN") || text.contains("state DOWN)");
+        let closing = text.contains("in state DOWN");
         forward(if closing { RDKafkaLogLevel::Debug } else { level }, facility, text);
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::Settings;
@@ -65,20 +66,18 @@ fn trouble(failure: Failure) -> Trouble {
 pub fn purge(settings: &Settings, topic: &str, before: &[(i32, i64)]) -> Result<(), Trouble> {
     let admin: AdminClient<DefaultClientContext> =
         settings::admin(settings).create().map_err(|error| error::creating(&error))?;
+    let failed = |error: &KafkaError| {
+        error::administering(&format!("delete records of {topic}"), "Delete", error)
+    };
     let mut list = TopicPartitionList::new();
     for (partition, offset) in before {
-        list.add_partition_offset(topic, *partition, Offset::Offset(*offset)).map_err(|error| {
-            error::administering(&format!("delete records of {topic}"), "Delete", &error)
-        })?;
+        list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
+            .map_err(|error| failed(&error))?;
     }
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
-    let answer = block_on(admin.delete_records(&list, &options)).map_err(|error| {
-        error::administering(&format!("delete records of {topic}"), "Delete", &error)
-    })?;
+    let answer = block_on(admin.delete_records(&list, &options)).map_err(|error| failed(&error))?;
     match answer.elements().iter().find_map(|one| one.error().err()) {
-        Some(error) => {
-            Err(error::administering(&format!("delete records of {topic}"), "Delete", &error))
-        }
+        Some(error) => Err(failed(&error)),
         None => Ok(()),
     }
 }

@@ -49,8 +49,7 @@ impl Reader {
         for name in names.iter().filter(|name| !name.is_empty()) {
             asked.add_partition(name, shard);
         }
-        let answer = self.consumer.committed_offsets(asked, QUERY);
-        let answer = answer.map_err(|error| error::asking_group(&self.group, &error))?;
+        let answer = self.committed_of(asked)?;
         Ok(std::array::from_fn(|at| {
             let name = names.get(at)?;
             match answer.find_partition(name, shard)?.offset() {
@@ -60,12 +59,16 @@ impl Reader {
         }))
     }
 
+    fn committed_of(&self, asked: TopicPartitionList) -> Result<TopicPartitionList, Trouble> {
+        let answer = self.consumer.committed_offsets(asked, QUERY);
+        answer.map_err(|error| error::asking_group(&self.group, &error))
+    }
+
     /// The next offset of one partition that the group has committed; None = never.
     pub fn next(&self, topic: &str, partition: i32) -> Result<Option<i64>, Trouble> {
         let mut asked = TopicPartitionList::new();
         asked.add_partition(topic, partition);
-        let answer = self.consumer.committed_offsets(asked, QUERY);
-        let answer = answer.map_err(|error| error::asking_group(&self.group, &error))?;
+        let answer = self.committed_of(asked)?;
         let found = answer.find_partition(topic, partition).map(|found| found.offset());
         Ok(match found {
             Some(Offset::Offset(offset)) => Some(offset),
