@@ -23,14 +23,15 @@ control_unit = \"account\" all leads of a company together.";
 /// What does choosing by win rate win? Compares the arms of the experiment that runs.
 ///
 /// Compares the leads that were chosen for by win rate with those held out to plain rotation: the difference
-/// in win rate with its 95 % interval, by the arm that each lead was assigned to, whoever closed it; open
-/// deals are censored, and leads of one company count as going together; and how many closed leads a
-/// difference would take.
+/// in win rate, and in won amount, with its 95 % interval, by the arm that each lead was assigned to, whoever
+/// closed it; open deals are censored, leads that were drawn together count as going together, and leads of
+/// another routing domain or control share are compared by themselves. And how many closed leads a difference
+/// would take. Warnings say what the recording lacks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// JSON lines as `pipe` reads and writes them, with the lead-assigned and the opportunity-closed
-    /// records; `-` or nothing = standard input.
+    /// JSON lines as `pipe` reads and writes them, whole: events in the order in which they were read, and the
+    /// lead-assigned records; `-` or nothing = standard input.
     #[arg(value_name = "RECORDING")]
     recordings: Vec<PathBuf>,
     /// Read the topics of the router with this configuration (TOML) in place of a recording.

@@ -214,7 +214,7 @@ impl Chooser<'_, '_> {
     }
 
     /// The arm of the lead: drawn by its id, or by its company's name. While an experiment runs, a lead
-    /// keeps its arm, whatever account it turns out to be of.
+    /// keeps its arm, whatever account it turns out to be of and whatever becomes of the share.
     fn arm(&self) -> Arm {
         let policy = &self.draft.policy.choice;
         let company = match policy.control_unit {
@@ -227,10 +227,9 @@ impl Chooser<'_, '_> {
         };
         let held_out = drawn < policy.control_share;
         let drawn = if held_out { Arm::Control } else { Arm::Treatment };
-        let by_company = policy.control_unit == ControlUnit::Account;
         let runs = policy.control_share > 0.0 && policy.control_share < 1.0;
         let known = self.lead.placement.as_ref().and_then(|placement| placement.arm);
-        known.filter(|_| by_company && runs).unwrap_or(drawn)
+        known.filter(|_| runs).unwrap_or(drawn)
     }
 
     /// A number in [0, 1), random in effect and the same under replay.

@@ -14,6 +14,8 @@
 //! with different chances; each arm estimates on its own, and counts by what it can tell (Agarwal,
 //! Basu, Schnabel and Joachims 2017).
 
+use std::collections::BTreeMap;
+
 use super::cohort::{Cohort, Course};
 use super::stats::{Interval, effective, student_95};
 use crate::domain::published::Arm;
@@ -24,6 +26,8 @@ pub struct Trial {
     pub course: Course,
     /// The arm of the recorded decision; None = no experiment ran.
     pub arm: Option<Arm>,
+    /// Arms are compared among leads of one number: those for which they were drawn alike.
+    pub stratum: u64,
     /// The chance of the rep who had it: recorded, and under the policy to be judged.
     pub logged: f64,
     pub target: f64,
@@ -92,7 +96,7 @@ pub fn estimate_against(
     baseline: Option<Arm>,
 ) -> Option<Estimates> {
     let mature: Vec<usize> = indexes(trials, |trial| cohort.has(&trial.course));
-    let arms = arms(trials, &mature)?;
+    let arms = arms_by_stratum(trials, &mature);
     let used: Vec<&Trial> = arms.used.iter().filter_map(|at| trials.get(*at)).collect();
     let stands: Vec<f64> = used.iter().map(|trial| cohort.weight(&trial.course)).collect();
     let closed = stands.iter().filter(|weight| **weight > 0.0).count();
@@ -108,9 +112,11 @@ pub fn estimate_against(
     let weights: Vec<f64> = sample.weights().collect();
     let effective = effective(weights.iter().copied());
     let total: f64 = weights.iter().sum();
-    let spread = Spread { sample: &sample, gamma, freedom: effective - 1.0 };
+    let clusters = |weights: &[f64]| self::effective(sample.by_cluster(weights).into_iter());
+    let spread = Spread { sample: &sample, gamma, freedom: clusters(&weights) - 1.0 };
+    let plain = Spread { gamma: 1.0, freedom: clusters(&sample.stands) - 1.0, ..spread };
     Some(Estimates {
-        recorded: Spread { gamma: 1.0, freedom: closed as f64 - 1.0, ..spread }.of(&recorded, None),
+        recorded: plain.of(&recorded, None),
         doubly_robust: spread.of(&robust, None),
         self_normalised: spread.of(&weighted, None),
         lift: spread.of(&robust, Some(&recorded)),
@@ -126,6 +132,19 @@ pub fn estimate_against(
 
 fn indexes(trials: &[Trial], keep: impl Fn(&Trial) -> bool) -> Vec<usize> {
     trials.iter().enumerate().filter(|(_, trial)| keep(trial)).map(|(at, _)| at).collect()
+}
+
+/// The leads of a comparison, stratum by stratum: each counts with as many leads as it has.
+fn arms_by_stratum(trials: &[Trial], mature: &[usize]) -> Arms {
+    let mut strata: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    mature.iter().for_each(|at| strata.entry(trials[*at].stratum).or_default().push(*at));
+    let mut all = Arms { used: Vec::new(), scale: Vec::new(), left_out: 0 };
+    for own in strata.values().filter_map(|own| arms(trials, own)) {
+        all.used.extend(own.used);
+        all.scale.extend(own.scale);
+        all.left_out += own.left_out;
+    }
+    all
 }
 
 /// Which arms tell, and how much each counts: by the leads that it has, over how far apart its chances
@@ -199,6 +218,13 @@ impl Sample<'_> {
         self.trials.iter().zip(both).map(|(trial, (stands, scale))| (*trial, stands, scale))
     }
 
+    /// The sums of a value of each lead over those that go together.
+    fn by_cluster(&self, values: &[f64]) -> Vec<f64> {
+        let cluster = |at: usize| self.trials[at].cluster;
+        let clusters = self.by_cluster.chunk_by(|a, b| cluster(*a) == cluster(*b));
+        clusters.map(|own| own.iter().map(|at| values[*at]).sum()).collect()
+    }
+
     /// The weight of each lead's outcome.
     fn weights(&self) -> impl Iterator<Item = f64> {
         self.each().map(|(trial, stands, scale)| match stands * scale {
@@ -229,8 +255,18 @@ impl Sample<'_> {
 
     fn recorded(&self, arm: Option<Arm>) -> Estimate {
         let counts = |trial: &Trial| arm.is_none() || trial.arm == arm;
+        // The leads of the arm stand for all of their stratum.
+        let mut leads: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
+        for trial in &self.trials {
+            let (all, own) = leads.entry(trial.stratum).or_default();
+            *all += 1.0;
+            *own += f64::from(u8::from(counts(trial)));
+        }
         let each = self.trials.iter().zip(&self.stands);
-        let stands = each.map(|(trial, stands)| if counts(trial) { *stands } else { 0.0 });
+        let stands = each.map(|(trial, stands)| match leads.get(&trial.stratum) {
+            Some((all, own)) if counts(trial) => stands * all / own,
+            _ => 0.0,
+        });
         let mean = self.mean(&stands.collect::<Vec<f64>>(), |trial| trial.reward);
         Estimate { noise: 0.0, ..mean }
     }
@@ -266,12 +302,13 @@ struct Spread<'a> {
 impl Spread<'_> {
     fn of(&self, one: &Estimate, less: Option<&Estimate>) -> Interval {
         let n = self.sample.trials.len() as f64;
-        let at = |i: usize| one.influence[i] - less.map_or(0.0, |less| less.influence[i]);
+        let influence = match less {
+            None => one.influence.clone(),
+            Some(less) => one.influence.iter().zip(&less.influence).map(|(a, b)| a - b).collect(),
+        };
         // Leads of one company may go the same way: their influences are added before they are squared.
-        let cluster = |i: usize| self.sample.trials[i].cluster;
-        let clusters = self.sample.by_cluster.chunk_by(|a, b| cluster(*a) == cluster(*b));
-        let squares: f64 =
-            clusters.map(|own| own.iter().map(|i| at(*i)).sum::<f64>()).map(|sum| sum * sum).sum();
+        let clusters = self.sample.by_cluster(&influence);
+        let squares: f64 = clusters.iter().map(|sum| sum * sum).sum();
         // Few leads with large weights may all have gone the same way by luck, and would show no spread.
         let variance = (squares / (n * n)).max(self.by_design(one, less));
         let half = student_95(self.freedom) * variance.sqrt();
@@ -347,6 +384,7 @@ mod tests {
             Trial {
                 course: Course { decided_at: Timestamp(0), closed_at: Some(Timestamp(1)) },
                 arm: None,
+                stratum: 0,
                 logged,
                 target,
                 cost: if moved { 40.0 } else { 1.0 },

@@ -68,6 +68,7 @@ fn side(decided_at: Timestamp, owner: u64, territory: u64, odds: Odds) -> Side {
         method: Method::None,
         reason: Reason::Manual,
         arm: None,
+        drawn: (0, 0),
         odds: Some(odds),
         candidates: Vec::new(),
     }

@@ -1,19 +1,22 @@
 //! What is known of each lead: how it was given out, how another policy would have, and how it ended.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::cohort::Course;
 use super::estimate::Trial;
 use super::odds::{Odds, rep_number};
+use crate::codec::json;
 use crate::domain::hash;
 use crate::domain::ids::{DomainId, LeadId, OpportunityId, RepId};
-use crate::domain::input::{DealOutcome, LeadCreated, OpportunityClosed};
-use crate::domain::lead_fields::Cents;
+use crate::domain::input::{DealOutcome, OpportunityClosed};
+use crate::domain::lead_fields::{Cents, LeadFields};
+use crate::domain::policy::{ControlUnit, Policy};
 use crate::domain::published::{
     Arm, Cause, LeadAssigned, Method, Outcome, Reason, Stage, WinProbability,
 };
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
+use crate::engine::filter::PolicyFile;
 
 /// Where a decision sent a lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +37,8 @@ pub struct Side {
     pub method: Method,
     pub reason: Reason,
     pub arm: Option<Arm>,
+    /// The routing domain and the policy's hash, by number: under what the arm was drawn.
+    pub drawn: (u64, u64),
     /// Its stated chances; None = it states none.
     pub odds: Option<Odds>,
     /// Of a decision of the policy that is tried, until both sides are joined.
@@ -64,6 +69,7 @@ impl Side {
             method: fact.method,
             reason: fact.reason,
             arm: fact.arm,
+            drawn: (number(fact.domain.as_str()), number(&fact.policy_sha256)),
             odds: Odds::stated(fact),
             candidates: Vec::new(),
         }
@@ -107,6 +113,7 @@ pub struct Ending {
 /// One lead.
 #[derive(Clone, Debug, Default)]
 pub struct Row {
+    /// 0 = the lead itself was not in the recording.
     pub company: u64,
     /// The first level of its segment, by number; and a hash of the first two, for shares by segment.
     pub level: u64,
@@ -114,6 +121,8 @@ pub struct Row {
     pub created_at: Timestamp,
     pub recorded: Option<Box<Side>>,
     pub new: Option<Box<Side>>,
+    /// A decision about it is in the recording, of whatever kind.
+    pub decided: bool,
     /// Who had it, where no decision is recorded.
     pub owner: Option<u64>,
     deals: Vec<(u64, Deal)>,
@@ -150,10 +159,26 @@ fn number_in(domain: &DomainId, id: &str) -> u64 {
 }
 
 /// The company that a lead is from, by number: leads of one go together.
-pub fn company(state: &State, domain: &DomainId, lead: &LeadCreated) -> u64 {
-    let company = state.company_of(domain, &lead.fields);
-    let company = company.unwrap_or_else(|| ["lead\0", lead.lead_id.as_str()].concat());
+pub fn company(state: &State, domain: &DomainId, lead: &LeadId, fields: &LeadFields) -> u64 {
+    let company = state.company_of(domain, fields);
+    let company = company.unwrap_or_else(|| ["lead\0", lead.as_str()].concat());
     number_in(domain, &company)
+}
+
+/// How a policy draws the arms.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Experiment {
+    pub unit: ControlUnit,
+    pub share: f64,
+}
+
+/// A deal, and the lead that it counts for.
+#[derive(Debug, Default)]
+struct Told {
+    row: Option<usize>,
+    deal: Option<Deal>,
+    /// The events about it, by number: one that comes twice says nothing new.
+    heard: Vec<u64>,
 }
 
 /// All leads, in the order in which they were first heard of.
@@ -164,15 +189,25 @@ pub struct Ledger {
     /// Names of reps and queues, by number.
     pub names: HashMap<u64, String>,
     pub currencies: HashMap<u64, String>,
-    /// The leads that conversions named for their deals.
-    links: HashMap<u64, LeadId>,
+    deals: HashMap<u64, Told>,
+    /// What the policies of the recording draw arms for, by the number of their hash.
+    experiments: HashMap<u64, Experiment>,
     /// Keep the chances of both sides, for a check against a known truth.
     pub keeps_odds: bool,
-    /// Deals that name no lead that is known.
-    pub unlinked: usize,
 }
 
 impl Ledger {
+    /// `recorded`: the policy file that the recording was made with, if it was.
+    pub fn new(recorded: Option<&PolicyFile>) -> Ledger {
+        let mut ledger = Ledger::default();
+        // Before a policy is published, the built-in one holds; it has no text.
+        ledger.policy("", &Policy::default());
+        if let Some(file) = recorded {
+            ledger.policy(&json::sha256_hex(file.text.as_bytes()), &file.policy);
+        }
+        ledger
+    }
+
     fn at(&mut self, domain: &DomainId, lead: &LeadId) -> usize {
         let key = number_in(domain, lead.as_str());
         let next = self.rows.len() as u32;
@@ -234,34 +269,107 @@ impl Ledger {
         }
     }
 
-    /// A conversion named the deal of a lead.
+    /// A conversion named the deal of a lead; the deal may have closed before.
     pub fn link(&mut self, domain: &DomainId, lead: &LeadId, opportunity: &OpportunityId) {
-        self.links.insert(number_in(domain, opportunity.as_str()), lead.clone());
+        let row = self.at(domain, lead);
+        let deal = number_in(domain, opportunity.as_str());
+        let known = self.deals.get(&deal).and_then(|told| told.row);
+        self.place(deal, known.or(Some(row)), None);
     }
 
-    /// Notes a deal; the lead that it belongs to, if one is named.
-    pub fn closed(&mut self, domain: &DomainId, event: &OpportunityClosed) -> Option<LeadId> {
-        let opportunity = number_in(domain, event.opportunity_id.as_str());
-        let lead = event.lead_id.clone().or_else(|| self.links.get(&opportunity).cloned());
-        let Some(lead) = lead else {
-            self.unlinked += 1;
-            return None;
-        };
+    /// Notes a deal; the place of the lead that it counts for, if one is named.
+    pub fn closed(&mut self, domain: &DomainId, event: &OpportunityClosed) -> Option<usize> {
+        let id = number_in(domain, event.opportunity_id.as_str());
+        let told = self.deals.entry(id).or_default();
+        let heard = number(event.event_id.as_str());
+        if told.heard.contains(&heard) {
+            return told.row;
+        }
+        told.heard.push(heard);
         let currency = event.currency.clone().unwrap_or_default();
-        self.currencies.entry(number(&currency)).or_insert(currency);
         let deal = Deal {
             outcome: event.outcome,
             closed_at: event.closed_at,
             amount: event.amount,
-            currency: number(event.currency.as_deref().unwrap_or_default()),
+            currency: number(&currency),
         };
-        let id = number(event.opportunity_id.as_str());
-        let deals = &mut self.row(domain, &lead).deals;
-        match deals.iter_mut().find(|(one, _)| *one == id) {
-            Some((_, known)) => *known = deal,
-            None => deals.push((id, deal)),
+        self.currencies.entry(deal.currency).or_insert(currency);
+        let row = event.lead_id.as_ref().map(|lead| self.at(domain, lead));
+        self.place(id, row, Some(deal))
+    }
+
+    /// Puts a deal where it counts: the lead named last, with what was said last.
+    fn place(&mut self, id: u64, row: Option<usize>, deal: Option<Deal>) -> Option<usize> {
+        let told = self.deals.entry(id).or_default();
+        let before = told.row;
+        told.row = row.or(before);
+        told.deal = deal.or(told.deal);
+        let (at, deal) = (told.row, told.deal);
+        if let Some(before) = before {
+            self.rows[before].deals.retain(|(one, _)| *one != id);
         }
-        Some(lead)
+        if let (Some(at), Some(deal)) = (at, deal) {
+            self.rows[at].deals.push((id, deal));
+        }
+        at
+    }
+
+    /// Closed deals that name no lead.
+    pub fn unlinked(&self) -> usize {
+        let lost = |told: &&Told| told.deal.is_some() && told.row.is_none();
+        self.deals.values().filter(lost).count()
+    }
+
+    /// Leads with deals and without a decision.
+    pub fn undecided(&self) -> usize {
+        self.rows.iter().filter(|row| row.has_deals() && !row.decided).count()
+    }
+
+    /// The currency of most won deals; None = none states an amount.
+    pub fn main_currency(&self) -> Option<u64> {
+        let mut counts: BTreeMap<u64, usize> = BTreeMap::new();
+        let endings = self.rows.iter().map(Row::ending).filter(|ending| ending.amount.is_some());
+        endings.for_each(|ending| *counts.entry(ending.currency).or_default() += 1);
+        counts.into_iter().max_by_key(|(_, count)| *count).map(|(currency, _)| currency)
+    }
+
+    /// A policy of the recording, by its hash.
+    pub fn policy(&mut self, sha256: &str, policy: &Policy) {
+        let choice = &policy.choice;
+        let experiment = Experiment { unit: choice.control_unit, share: choice.control_share };
+        self.experiments.insert(number(sha256), experiment);
+    }
+
+    /// How the arm of a decision was drawn; None = the recording lacks its policy.
+    pub fn experiment(&self, side: &Side) -> Option<Experiment> {
+        self.experiments.get(&side.drawn.1).copied()
+    }
+
+    /// A lead as a trial of wins; None = it was given to no rep on one of the sides.
+    pub fn trial(&self, row: &Row, base: f64) -> Option<Trial> {
+        let joined = row.joined?;
+        let recorded = row.recorded.as_ref()?;
+        let ending = row.ending();
+        Some(Trial {
+            course: Course { decided_at: recorded.decided_at, closed_at: ending.closed_at },
+            arm: recorded.arm,
+            stratum: recorded.arm.map_or(0, |_| self.stratum(recorded)),
+            logged: joined.logged,
+            target: joined.target,
+            cost: joined.cost,
+            overlap: joined.overlap,
+            modelled: joined.modelled.unwrap_or(base),
+            expected: joined.expected.or(joined.modelled).unwrap_or(base),
+            reward: f64::from(u8::from(ending.won)),
+            cluster: row.company,
+        })
+    }
+
+    /// Arms of one stratum were drawn alike: in one domain, with one share.
+    fn stratum(&self, side: &Side) -> u64 {
+        let (domain, policy) = side.drawn;
+        let drawn = self.experiment(side).map_or(policy, |it| it.share.to_bits());
+        hash::sip64(hash::FIXED, &[domain.to_le_bytes(), drawn.to_le_bytes()].concat())
     }
 }
 
@@ -321,22 +429,8 @@ impl Row {
         Ending { closed_at, ..Ending::default() }
     }
 
-    /// As a trial of wins; None = it was given to no rep on one of the sides.
-    pub fn trial(&self, base: f64) -> Option<Trial> {
-        let joined = self.joined?;
-        let recorded = self.recorded.as_ref()?;
-        let ending = self.ending();
-        Some(Trial {
-            course: Course { decided_at: recorded.decided_at, closed_at: ending.closed_at },
-            arm: recorded.arm,
-            logged: joined.logged,
-            target: joined.target,
-            cost: joined.cost,
-            overlap: joined.overlap,
-            modelled: joined.modelled.unwrap_or(base),
-            expected: joined.expected.or(joined.modelled).unwrap_or(base),
-            reward: f64::from(u8::from(ending.won)),
-            cluster: self.company,
-        })
+    /// Whether it has a deal, open or closed.
+    pub fn has_deals(&self) -> bool {
+        !self.deals.is_empty()
     }
 }

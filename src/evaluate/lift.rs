@@ -1,30 +1,30 @@
 //! The experiment that ran: leads chosen for by win rate against leads held out to plain rotation.
 //!
 //! By the arm that a lead was assigned to, whoever closed it in the end; deals that are open are censored,
-//! and only leads count that have had time to close. The difference has Newcombe's interval (1998, method
-//! 10). Leads of one company go together, above all where the arms are drawn by account: each arm counts as
-//! many leads as say as much alone, by the variance of a ratio between companies (linearised). Beside
-//! it stands the doubly robust estimate: it also uses what the treated leads tell about rotation.
+//! and only leads count that have had time to close. `difference` compares them. Beside it stands the doubly
+//! robust estimate: it also uses what the treated leads tell about rotation.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
+use super::checks;
 use super::cohort::{Cohort, Course};
+use super::difference::{Difference, Lead, Mean, difference};
 use super::estimate::{Estimates, Trial, estimate_against};
-use super::ledger::{Ledger, company, number};
+use super::ledger::{Ledger, Row, company, number};
 use super::odds::Odds;
 use super::replay::Heard;
 use super::report::Read;
-use super::stats::{Interval, Z_95, needed, newcombe, student_95, wilson};
+use super::stats::{Interval, needed};
 use super::warnings::Warning;
-use crate::codec::json;
-use crate::domain::ids::RepId;
+use crate::domain::ids::{DomainId, RepId};
 use crate::domain::input::Input;
-use crate::domain::policy::{ControlUnit, Policy};
+use crate::domain::lead_fields::LeadFields;
+use crate::domain::policy::{ControlUnit, Objective};
 use crate::domain::published::{Arm, LeadAssigned};
 use crate::domain::time::Timestamp;
-use crate::engine::filter::{Filter, PolicyFile};
+use crate::engine::filter::{Event, Filter, PolicyFile};
 
 /// Takes a recording in, and compares its arms.
 #[derive(Debug)]
@@ -32,15 +32,26 @@ pub struct Lift {
     ledger: Ledger,
     /// Accounts and policies, as the router knows them: which company a lead is from.
     known: Filter,
-    /// What the policies of the recording draw arms for, by the hash of their text.
-    units: HashMap<String, ControlUnit>,
-    drawn: BTreeSet<&'static str>,
-    reps: HashMap<u64, u64>,
-    members: HashMap<(u64, u64), u64>,
+    /// Leads whose arm is not drawn yet: what they say may still name another company.
+    undrawn: HashMap<u64, LeadFields>,
+    weights: Weights,
+    /// A policy of the recording chooses by amount.
+    by_amount: bool,
     first_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
     decisions: usize,
     deals: usize,
+}
+
+/// The weights of reps and members, as far as the recording has been read.
+#[derive(Debug, Default)]
+struct Weights {
+    reps: HashMap<(u64, u64), u64>,
+    members: HashMap<(u64, u64, u64), u64>,
+    /// The last time at which a weight became another.
+    changed_at: Option<Timestamp>,
+    /// Decisions read before the weights that they were made by, or after these had changed.
+    unknown: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,7 +67,15 @@ pub struct LiftReport {
     pub difference: Option<Interval>,
     /// The same, with what the treated leads tell about rotation.
     pub doubly_robust: Option<Interval>,
+    /// Treated leads that the doubly robust estimate leaves out: they cannot tell of rotation.
+    pub arms_left_out: usize,
     pub effective: f64,
+    /// How many companies (by lead: leads) of equal size the smaller arm's say as much as.
+    pub clusters: f64,
+    /// Won amounts; None = no won deal states one.
+    pub amount: Option<AmountLift>,
+    /// What the policy chooses by: `win_probability` or `expected_amount`.
+    pub objective: &'static str,
     pub needed: Needed,
     pub warnings: Vec<Warning>,
 }
@@ -69,13 +88,26 @@ pub struct ArmShown {
     pub open: usize,
     pub closed: usize,
     pub won: usize,
+    /// Of the closed leads; where arms were drawn in several ways, each counts as in the difference.
     pub rate: Interval,
     /// Companies that the closed leads are from.
     pub companies: usize,
-    /// How much larger the variance is because leads of one company go together; 1 = no larger.
+    /// How much larger the variance of the difference is because leads were drawn together; 1 = no larger.
     pub design_effect: f64,
-    /// So many leads of different companies would say as much.
+    /// So many leads drawn by themselves would say as much.
     pub independent: f64,
+}
+
+/// Won amounts per closed lead, in the currency of most won deals.
+#[derive(Debug, Serialize)]
+pub struct AmountLift {
+    pub currency: String,
+    pub treatment: f64,
+    pub control: f64,
+    /// Treatment less control.
+    pub difference: Interval,
+    /// Won leads without an amount, or in another currency: left out.
+    pub left_out: usize,
 }
 
 /// For what the arms were drawn.
@@ -86,10 +118,14 @@ pub struct Drawn {
     pub companies: usize,
     /// Companies with leads in both arms.
     pub in_both: usize,
+    /// Routing domains and control shares, each compared by itself.
+    pub strata: usize,
+    /// Closed leads of strata in which an arm has none.
+    pub left_out: usize,
 }
 
-/// Closed leads of the control arm that a difference takes: 80 % power at the 5 % level, if as many come from
-/// one company as until now.
+/// Closed leads of the control arm that a difference takes: about 80 % power at the 5 % level, if as many come
+/// from one company as until now. None = the arms are too small to tell.
 #[derive(Debug, Serialize)]
 pub struct Needed {
     /// The difference asked for, and the leads that it takes.
@@ -99,22 +135,79 @@ pub struct Needed {
     pub control_as_seen: Option<u64>,
 }
 
+/// A lead of the experiment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Drawing {
+    pub trial: Trial,
+    pub company: u64,
+    /// None = the recording lacks the policy that drew.
+    pub unit: Option<ControlUnit>,
+    pub share: Option<f64>,
+    /// Its amount in the currency of the report.
+    amount: Option<f64>,
+}
+
+impl Drawing {
+    pub(super) fn is_control(&self) -> bool {
+        self.trial.arm == Some(Arm::Control)
+    }
+}
+
+impl Weights {
+    fn put<K: std::hash::Hash + Eq>(map: &mut HashMap<K, u64>, key: K, weight: u64) -> bool {
+        map.insert(key, weight).is_some_and(|before| before != weight)
+    }
+
+    fn hear(&mut self, event: &Event) {
+        let domain = number(event.domain.as_str());
+        let changed = match &event.input {
+            Input::RepChanged(change) => {
+                let weight = change.definition.as_ref().map_or(1, |rep| u64::from(rep.weight));
+                let key = (domain, number(change.rep_id.as_str()));
+                Weights::put(&mut self.reps, key, weight)
+            }
+            Input::TerritoryChanged(change) => {
+                let territory = number(change.territory_id.as_str());
+                let members = change.definition.iter().flat_map(|definition| &definition.members);
+                members.fold(false, |changed, member| {
+                    let key = (domain, territory, number(member.rep_id.as_str()));
+                    Weights::put(&mut self.members, key, u64::from(member.weight)) | changed
+                })
+            }
+            _ => false,
+        };
+        if changed {
+            self.changed_at = self.changed_at.max(Some(event.at));
+        }
+    }
+
+    /// The chances under rotation of those whom a decision chose from. None = it was no choice by win rate.
+    fn rotation(&mut self, fact: &LeadAssigned) -> Option<Odds> {
+        let domain = number(fact.domain.as_str());
+        let territory = fact.territory_id.as_ref().map_or(0, |id| number(id.as_str()));
+        let known = |rep: &RepId| self.reps.get(&(domain, number(rep.as_str()))).copied();
+        let mut scored = fact.candidates.iter().filter(|one| one.score.is_some());
+        let is_known = scored.all(|one| known(&one.rep_id).is_some());
+        let odds = Odds::rotation(fact, |rep| {
+            let member = self.members.get(&(domain, territory, number(rep.as_str()))).copied();
+            member.unwrap_or(1) * known(rep).unwrap_or(1)
+        });
+        let has_changed = self.changed_at.is_some_and(|at| at > fact.decided_at);
+        self.unknown += usize::from(odds.is_some() && (!is_known || has_changed));
+        odds
+    }
+}
+
 impl Lift {
     /// `policy`: the file that the recording was made with, if it was.
     pub fn new(policy: Option<PolicyFile>) -> Lift {
-        // Before a policy is published, the built-in one holds; it has no text.
-        let mut units = HashMap::from([(String::new(), Policy::default().choice.control_unit)]);
-        if let Some(file) = &policy {
-            let sha256 = json::sha256_hex(file.text.as_bytes());
-            units.insert(sha256, file.policy.choice.control_unit);
-        }
+        let by_amount = |file: &PolicyFile| is_by_amount(file.policy.choice.objective);
         Lift {
-            ledger: Ledger::default(),
+            ledger: Ledger::new(policy.as_ref()),
+            by_amount: policy.as_ref().is_some_and(by_amount),
             known: Filter::new(policy),
-            units,
-            drawn: BTreeSet::new(),
-            reps: HashMap::new(),
-            members: HashMap::new(),
+            undrawn: HashMap::new(),
+            weights: Weights::default(),
             first_at: None,
             last_at: None,
             decisions: 0,
@@ -131,6 +224,7 @@ impl Lift {
                 if event.topic.is_reference() {
                     // What the router refused when it was recorded, it refuses again.
                     _ = self.known.event((**event).clone(), &mut |_| {});
+                    self.weights.hear(event);
                 }
                 self.event(&event.domain, &event.input);
             }
@@ -139,11 +233,19 @@ impl Lift {
         }
     }
 
-    fn event(&mut self, domain: &crate::domain::ids::DomainId, input: &Input) {
+    fn event(&mut self, domain: &DomainId, input: &Input) {
         match input {
             Input::LeadCreated(lead) => {
-                let company = company(self.known.shard().state(), domain, lead);
-                self.ledger.row(domain, &lead.lead_id).company = company;
+                let state = self.known.shard().state();
+                let company = company(state, domain, &lead.lead_id, &lead.fields);
+                let row = self.ledger.row(domain, &lead.lead_id);
+                if row.recorded.is_some() && row.company != 0 {
+                    return;
+                }
+                row.company = company;
+                if row.recorded.is_none() {
+                    self.undrawn.insert(lead_number(domain, &lead.lead_id), lead.fields.clone());
+                }
             }
             Input::OpportunityClosed(deal) => {
                 self.deals += 1;
@@ -153,20 +255,14 @@ impl Lift {
                 if let Some(opportunity) = &update.opportunity_id {
                     self.ledger.link(domain, &update.lead_id, opportunity);
                 }
-            }
-            Input::RepChanged(change) => {
-                let weight = change.definition.as_ref().map_or(1, |rep| u64::from(rep.weight));
-                self.reps.insert(number(change.rep_id.as_str()), weight);
-            }
-            Input::TerritoryChanged(change) => {
-                let territory = number(change.territory_id.as_str());
-                for member in change.definition.iter().flat_map(|definition| &definition.members) {
-                    let key = (territory, number(member.rep_id.as_str()));
-                    self.members.insert(key, u64::from(member.weight));
+                let fields = self.undrawn.get_mut(&lead_number(domain, &update.lead_id));
+                if let (Some(fields), Some(changes)) = (fields, &update.changes) {
+                    fields.merge(changes, &update.cleared);
                 }
             }
             Input::PolicyChanged(change) => {
-                self.units.insert(change.sha256.clone(), change.policy.choice.control_unit);
+                self.by_amount |= is_by_amount(change.policy.choice.objective);
+                self.ledger.policy(&change.sha256, &change.policy);
             }
             _ => {}
         }
@@ -175,46 +271,40 @@ impl Lift {
     fn decided(&mut self, fact: &LeadAssigned) {
         self.decisions += 1;
         self.last_at = self.last_at.max(Some(fact.decided_at));
+        self.ledger.row(&fact.domain, &fact.lead_id).decided = true;
         if fact.arm.is_none() {
             return;
         }
-        self.drawn.insert(match self.units.get(&fact.policy_sha256) {
-            Some(ControlUnit::Lead) => "lead",
-            Some(ControlUnit::Account) => "account",
-            None => "unknown",
-        });
+        if let Some(fields) = self.undrawn.remove(&lead_number(&fact.domain, &fact.lead_id)) {
+            // As the router knows it now that the arm is drawn.
+            let state = self.known.shard().state();
+            let company = company(state, &fact.domain, &fact.lead_id, &fields);
+            self.ledger.row(&fact.domain, &fact.lead_id).company = company;
+        }
         self.ledger.recorded(fact);
-        let territory = fact.territory_id.as_ref().map_or(0, |id| number(id.as_str()));
-        let (reps, members) = (&self.reps, &self.members);
-        let weight = |rep: &RepId| {
-            let rep = number(rep.as_str());
-            let member = members.get(&(territory, rep)).copied().unwrap_or(1);
-            member * reps.get(&rep).copied().unwrap_or(1)
-        };
-        self.ledger.tried(fact, |stated| Odds::rotation(fact, weight).unwrap_or(stated));
+        let rotation = self.weights.rotation(fact);
+        self.ledger.tried(fact, |stated| rotation.unwrap_or(stated));
     }
 
     /// Compares the arms; `detect` is the difference that would matter.
     pub fn finish(self, mut read: Read, detect: f64) -> LiftReport {
         let end = self.last_at.unwrap_or_default();
-        let trials: Vec<Trial> = self.ledger.rows.iter().filter_map(|row| row.trial(0.2)).collect();
+        let currency = self.ledger.main_currency();
+        let all = self.ledger.rows.iter().enumerate();
+        let drawings: Vec<Drawing> =
+            all.filter_map(|(at, row)| self.drawing(at as u64, row, currency)).collect();
+        let trials: Vec<Trial> = drawings.iter().map(|drawing| drawing.trial).collect();
         let courses: Vec<Course> = trials.iter().map(|trial| trial.course).collect();
         let cohort = Cohort::of(&courses, end);
-        let treatment = arm(&trials, &cohort, Arm::Treatment);
-        let control = arm(&trials, &cohort, Arm::Control);
-        let both = treatment.closed > 0 && control.closed > 0;
-        let difference = both.then(|| newcombe(&treatment.rate, &control.rate));
-        let robust = estimate_against(&trials, &cohort, 1.0, Some(Arm::Treatment));
-        let ratio = treatment.independent / control.independent.max(1.0);
-        let (one, other) = (control.rate.estimate, treatment.rate.estimate);
-        let seen = difference.map_or(0.0, |difference| difference.estimate);
-        let effect = control.design_effect;
-        let closed = |independent: u64| (independent as f64 * effect).ceil() as u64;
-        let needed = Needed {
-            difference: detect,
-            control: needed(one, one, ratio, detect).map(closed),
-            control_as_seen: needed(one, other, ratio, seen).map(closed),
-        };
+        let is_closed = |drawing: &&Drawing| cohort.weight(&drawing.trial.course) > 0.0;
+        let closed: Vec<&Drawing> = drawings.iter().filter(is_closed).collect();
+        let wins: Vec<Lead> = closed.iter().map(|it| lead(it, it.trial.reward)).collect();
+        let found = difference(&wins);
+        let shown = |arm| arm_shown(&drawings, &closed, &cohort, arm, found.as_ref());
+        let (treatment, control) = (shown(Arm::Treatment), shown(Arm::Control));
+        // Weights that are not those of the decisions would make another rotation.
+        let robust = robust(&trials, &closed, &cohort)
+            .filter(|_| found.is_some() && self.weights.unknown == 0);
         read.leads = trials.len();
         read.deals = self.deals;
         read.decisions = self.decisions;
@@ -225,18 +315,87 @@ impl Lift {
             decided_until: cohort.until.to_string(),
             horizon_days: cohort.horizon.days(),
             covered: cohort.covered,
-            drawn: Drawn::of(&self.drawn, &trials),
+            drawn: Drawn::of(&drawings, found.as_ref()),
+            needed: Needed::of(&treatment, &control, found.as_ref(), detect),
             treatment,
             control,
-            difference,
-            doubly_robust: robust.as_ref().filter(|_| both).map(reversed),
+            difference: found.map(|found| found.of_shares()),
+            doubly_robust: robust.as_ref().map(reversed),
+            arms_left_out: robust.as_ref().map_or(0, |robust| robust.arms_left_out),
             effective: robust.map_or(0.0, |robust| robust.effective),
-            needed,
+            clusters: found.map_or(0.0, |found| found.clusters()),
+            amount: self.amount(&closed, currency),
+            objective: if self.by_amount { "expected_amount" } else { "win_probability" },
             warnings: Vec::new(),
         };
-        report.warnings = warnings(&report, &cohort);
+        let whole = checks::Recorded {
+            weights_unknown: self.weights.unknown,
+            unlinked: self.ledger.unlinked(),
+            undecided: self.ledger.undecided(),
+            with_deals: self.ledger.rows.iter().filter(|row| row.has_deals()).count(),
+        };
+        report.warnings = checks::warnings(&report, &drawings, &cohort, &whole);
         report
     }
+
+    /// A lead of the experiment, with those that its arm was drawn together with.
+    fn drawing(&self, at: u64, row: &Row, currency: Option<u64>) -> Option<Drawing> {
+        let trial = self.ledger.trial(row, 0.2)?;
+        trial.arm?;
+        let drawn = row.recorded.as_ref().and_then(|side| self.ledger.experiment(side));
+        let unit = drawn.map(|drawn| drawn.unit);
+        let alone = unit == Some(ControlUnit::Lead) || row.company == 0;
+        let cluster = if alone { number(&format!("lead {at}")) } else { row.company };
+        let ending = row.ending();
+        let amount = match (ending.won, ending.amount) {
+            (true, Some(amount)) if Some(ending.currency) == currency => {
+                Some(amount as f64 / 100.0)
+            }
+            (true, _) => None,
+            (false, _) => Some(0.0),
+        };
+        let trial = Trial { cluster, ..trial };
+        let share = drawn.map(|drawn| drawn.share);
+        Some(Drawing { trial, company: row.company, unit, share, amount })
+    }
+
+    fn amount(&self, closed: &[&Drawing], currency: Option<u64>) -> Option<AmountLift> {
+        let currency = self.ledger.currencies.get(&currency?).cloned().unwrap_or_default();
+        let stated = closed.iter().filter_map(|it| Some(lead(it, it.amount?)));
+        let stated: Vec<Lead> = stated.collect();
+        let found = difference(&stated)?;
+        Some(AmountLift {
+            currency,
+            treatment: found.treatment.mean,
+            control: found.control.mean,
+            difference: found.of_means()?,
+            left_out: closed.len() - stated.len(),
+        })
+    }
+}
+
+fn is_by_amount(objective: Objective) -> bool {
+    objective == Objective::ExpectedAmount
+}
+
+fn lead_number(domain: &DomainId, lead: &crate::domain::ids::LeadId) -> u64 {
+    number(&[domain.as_str(), "\0", lead.as_str()].concat())
+}
+
+fn lead(drawing: &Drawing, value: f64) -> Lead {
+    let Trial { stratum, cluster, .. } = drawing.trial;
+    Lead { stratum, cluster, treated: !drawing.is_control(), value }
+}
+
+/// The doubly robust estimate, over the strata in which both arms have closed leads.
+fn robust(trials: &[Trial], closed: &[&Drawing], cohort: &Cohort) -> Option<Estimates> {
+    let mut arms: BTreeMap<u64, [bool; 2]> = BTreeMap::new();
+    for drawing in closed {
+        arms.entry(drawing.trial.stratum).or_default()[usize::from(drawing.is_control())] = true;
+    }
+    let both = |trial: &&Trial| arms.get(&trial.stratum) == Some(&[true, true]);
+    let trials: Vec<Trial> = trials.iter().filter(both).copied().collect();
+    estimate_against(&trials, cohort, 1.0, Some(Arm::Treatment))
 }
 
 /// Rotation less treatment, the other way round.
@@ -245,164 +404,87 @@ fn reversed(estimates: &Estimates) -> Interval {
     Interval { estimate: -estimate, low: -high, high: -low }
 }
 
-fn arm(trials: &[Trial], cohort: &Cohort, arm: Arm) -> ArmShown {
-    let own: Vec<&Trial> = trials.iter().filter(|trial| trial.arm == Some(arm)).collect();
-    let mature: Vec<&&Trial> = own.iter().filter(|trial| cohort.has(&trial.course)).collect();
-    let is_closed = |trial: &&&&Trial| cohort.weight(&trial.course) > 0.0;
-    let closed: Vec<&&&Trial> = mature.iter().filter(is_closed).collect();
-    let won = closed.iter().filter(|trial| trial.reward > 0.0).count();
-    let n = closed.len() as f64;
-    let share = if closed.is_empty() { 0.0 } else { won as f64 / n };
-    let (companies, design_effect) = design_effect(&closed, share);
-    let independent = n / design_effect;
+fn arm_shown(
+    all: &[Drawing],
+    closed: &[&Drawing],
+    cohort: &Cohort,
+    arm: Arm,
+    found: Option<&Difference>,
+) -> ArmShown {
+    let of = |drawing: &&Drawing| drawing.trial.arm == Some(arm);
+    let own: Vec<&Drawing> = all.iter().filter(of).collect();
+    let mature = own.iter().filter(|it| cohort.has(&it.trial.course)).count();
+    let closed: Vec<&&Drawing> = closed.iter().filter(|it| of(it)).collect();
+    let companies: BTreeSet<u64> = closed.iter().map(|it| it.company).collect();
+    let mean: Option<(&Difference, &Mean)> = found.map(|found| match arm {
+        Arm::Control => (found, &found.control),
+        Arm::Treatment => (found, &found.treatment),
+    });
     ArmShown {
         leads: own.len(),
-        too_recent: own.len() - mature.len(),
-        open: mature.len() - closed.len(),
+        too_recent: own.len() - mature,
+        open: mature - closed.len(),
         closed: closed.len(),
-        won,
-        rate: wilson(share, independent),
-        companies,
-        design_effect,
-        independent,
+        won: closed.iter().filter(|it| it.trial.reward > 0.0).count(),
+        rate: mean.map_or_else(Interval::unknown, |(found, mean)| found.share(mean)),
+        companies: companies.len(),
+        design_effect: found.map_or(1.0, Difference::design_effect),
+        independent: mean.map_or(0.0, |(found, mean)| found.independent(mean)),
     }
 }
 
-/// The companies of the closed leads, and how much larger the variance of their win rate is for leads of one
-/// company going together (Taylor linearisation of the ratio won / closed, between companies); 1 at least.
-fn design_effect(closed: &[&&&Trial], share: f64) -> (usize, f64) {
-    let mut sums: BTreeMap<u64, f64> = BTreeMap::new();
-    for trial in closed {
-        *sums.entry(trial.cluster).or_default() += trial.reward - share;
+impl Needed {
+    fn of(
+        treatment: &ArmShown,
+        control: &ArmShown,
+        found: Option<&Difference>,
+        detect: f64,
+    ) -> Needed {
+        let few = |arm: &ArmShown| arm.won.min(arm.closed - arm.won) < checks::FEW;
+        let Some(found) = found.filter(|_| !few(control)) else {
+            return Needed { difference: detect, control: None, control_as_seen: None };
+        };
+        let ratio = treatment.independent / control.independent.max(1.0);
+        let (one, other) = (control.rate.estimate, treatment.rate.estimate);
+        let closed = |alone: u64| (alone as f64 * found.design_effect()).ceil() as u64;
+        Needed {
+            difference: detect,
+            control: needed(one, one, ratio, detect).map(closed),
+            control_as_seen: needed(one, other, ratio, found.estimate).map(closed),
+        }
     }
-    let companies = sums.len();
-    let alone = closed.len() as f64 * share * (1.0 - share);
-    if alone <= 0.0 || companies < 2 || companies == closed.len() {
-        return (companies, 1.0);
-    }
-    let together: f64 = sums.values().map(|sum| sum * sum).sum();
-    // As many as there are companies, fewer than there are leads: the variance has that freedom.
-    let freedom = companies as f64 - 1.0;
-    let few = companies as f64 / freedom * (student_95(freedom) / Z_95).powi(2);
-    (companies, (together / alone * few).max(1.0))
 }
 
 impl Drawn {
-    fn of(by: &BTreeSet<&'static str>, trials: &[Trial]) -> Drawn {
-        let mut arms: BTreeMap<u64, [bool; 2]> = BTreeMap::new();
-        for trial in trials.iter().filter(|trial| trial.arm.is_some()) {
-            let of_company = arms.entry(trial.cluster).or_default();
-            of_company[usize::from(trial.arm == Some(Arm::Control))] = true;
+    fn of(drawings: &[Drawing], found: Option<&Difference>) -> Drawn {
+        let mut arms: BTreeMap<(u64, u64), [bool; 2]> = BTreeMap::new();
+        for it in drawings.iter().filter(|it| it.company != 0) {
+            let of_company = arms.entry((it.company, it.trial.stratum)).or_default();
+            of_company[usize::from(it.is_control())] = true;
         }
-        let by = match (by.first(), by.len()) {
-            (Some(one), 1) => *one,
-            _ if by.contains("unknown") || by.is_empty() => "unknown",
+        let units: BTreeSet<&str> = drawings.iter().map(|it| unit_name(it.unit)).collect();
+        let by = match (units.first(), units.len()) {
+            (Some(one), 1) => one,
+            _ if units.is_empty() || units.contains(UNKNOWN) => UNKNOWN,
             _ => "both",
         };
-        let in_both = arms.values().filter(|arms| **arms == [true, true]).count();
-        Drawn { by, companies: arms.len(), in_both }
-    }
-}
-
-fn warnings(report: &LiftReport, cohort: &Cohort) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    let mut warn = |kind, text: String| warnings.push(Warning { kind, text });
-    if report.difference.is_none() {
-        warn(
-            "nothing_to_compare",
-            "An arm has no closed lead yet. Arms are recorded where the policy chooses by win rate and \
-             holds out a control share; pass the lead-assigned records with the deals."
-                .to_owned(),
-        );
-        return warnings;
-    }
-    if report.control.won.min(report.control.closed - report.control.won) < 5 {
-        warn(
-            "small_control",
-            format!(
-                "The control arm has {} closed leads, {} of them won: too few to rest on.",
-                report.control.closed, report.control.won
-            ),
-        );
-    }
-    let drawn = &report.drawn;
-    if drawn.by == "account" && drawn.in_both > 0 {
-        warn(
-            "split_companies",
-            format!(
-                "{} of {} companies have leads in both arms: they were known by another domain before \
-                 their account was. They blur the difference.",
-                drawn.in_both, drawn.companies
-            ),
-        );
-    }
-    if cohort.is_short() {
-        warn(
-            "short_record",
-            format!(
-                "The record is short for how long deals take: within the {:.0} days that each lead was \
-                 followed, {:.1} % of them close.",
-                report.horizon_days,
-                report.covered * 100.0
-            ),
-        );
-    }
-    warnings
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::hash;
-
-    /// Draws that repeat.
-    fn draw(key: &[u64]) -> f64 {
-        let bytes: Vec<u8> = key.iter().flat_map(|number| number.to_le_bytes()).collect();
-        hash::unit(hash::sip64(hash::FIXED, &bytes))
-    }
-
-    /// An experiment without an effect: 160 companies of one to eight leads, each in one arm; a company wins
-    /// nearly all of its leads or hardly any.
-    fn experiment(number: u64) -> Vec<Trial> {
-        let lead = |company: u64, lead: u64| {
-            let chance = if draw(&[number, company, 1]) < 0.3 { 0.8 } else { 0.05 };
-            let won = draw(&[number, company, 4, lead]) < chance;
-            let arm = draw(&[number, company, 2]) < 0.5;
-            Trial {
-                course: Course { decided_at: Timestamp(0), closed_at: Some(Timestamp(1)) },
-                arm: Some(if arm { Arm::Control } else { Arm::Treatment }),
-                logged: 0.5,
-                target: 0.5,
-                cost: 1.0,
-                overlap: 1.0,
-                modelled: 0.2,
-                expected: 0.2,
-                reward: f64::from(u8::from(won)),
-                cluster: company,
-            }
-        };
-        let size = |company: u64| 1 + (draw(&[number, company, 3]) * 8.0) as u64;
-        let all = (0..160).flat_map(|company| (0..size(company)).map(move |at| (company, at)));
-        all.map(|(company, at)| lead(company, at)).collect()
-    }
-
-    #[test]
-    fn intervals_hold_where_companies_go_together() {
-        let (mut with, mut without) = (0, 0);
-        for number in 0..600 {
-            let trials = experiment(number);
-            let courses: Vec<Course> = trials.iter().map(|trial| trial.course).collect();
-            let cohort = Cohort::of(&courses, Timestamp(2));
-            let treatment = arm(&trials, &cohort, Arm::Treatment);
-            let control = arm(&trials, &cohort, Arm::Control);
-            with += u32::from(newcombe(&treatment.rate, &control.rate).contains(0.0));
-            let alone = |arm: &ArmShown| wilson(arm.rate.estimate, arm.closed as f64);
-            without += u32::from(newcombe(&alone(&treatment), &alone(&control)).contains(0.0));
+        let companies: BTreeSet<u64> = arms.keys().map(|(company, _)| *company).collect();
+        Drawn {
+            by,
+            companies: companies.len(),
+            in_both: arms.values().filter(|arms| **arms == [true, true]).count(),
+            strata: found.map_or(0, |found| found.strata),
+            left_out: found.map_or(0, |found| found.left_out),
         }
-        println!(
-            "the interval holds the truth in {with} of 600, if leads counted alone in {without}"
-        );
-        assert!((558..=582).contains(&with), "{with} of 600");
-        assert!(without < 480, "leads of a company go together in this world: {without} of 600");
+    }
+}
+
+const UNKNOWN: &str = "unknown";
+
+pub(super) fn unit_name(unit: Option<ControlUnit>) -> &'static str {
+    match unit {
+        Some(ControlUnit::Lead) => "lead",
+        Some(ControlUnit::Account) => "account",
+        None => UNKNOWN,
     }
 }

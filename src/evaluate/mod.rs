@@ -2,10 +2,12 @@
 //!
 //! Pure, like the layers below it: records in, numbers out. `replay` drives the engine, `ledger` keeps what
 //! is known of each lead, `estimate` has the statistics, `report` puts them together; `lift` compares the
-//! arms of the experiment that ran. The limits of each number are told with it (`warnings`).
+//! arms of the experiment that ran (`difference`). The limits of each number are told with it (`warnings`).
 
 pub mod agreement;
+mod checks;
 pub mod cohort;
+pub mod difference;
 pub mod estimate;
 pub mod history;
 pub mod ledger;

@@ -232,13 +232,17 @@ impl Tried {
     /// Writes down what an event says about a lead; false = the other policy is not to hear of it.
     fn note(&mut self, event: &mut Event) -> bool {
         match &mut event.input {
-            Input::PolicyChanged(_) => return false,
+            Input::PolicyChanged(change) => {
+                self.ledger.policy(&change.sha256, &change.policy);
+                return false;
+            }
             Input::LeadCreated(created) => {
                 let fields = SegmentFields::of(&created.fields);
                 let levels = win_rate::segment(&self.segment, &fields).levels;
                 let first = self.ledger.name(levels.first().map_or("", String::as_str));
                 let two: Vec<&str> = levels.iter().take(2).map(String::as_str).collect();
-                let company = company(self.filter.shard().state(), &event.domain, created);
+                let state = self.filter.shard().state();
+                let company = company(state, &event.domain, &created.lead_id, &created.fields);
                 let owner = created.fields.owner_id.as_ref().filter(|_| self.is_history);
                 let owner = owner.map(|owner| self.ledger.name(owner.as_str()));
                 let row = self.ledger.row(&event.domain, &created.lead_id);
@@ -263,10 +267,10 @@ impl Tried {
             Input::LeadActivity(activity) if self.is_history => activity.rep_id = None,
             Input::OpportunityClosed(deal) => {
                 self.deals += 1;
-                let lead = self.ledger.closed(&event.domain, deal);
-                if let Some(lead) = lead.filter(|_| self.is_history) {
+                let at = self.ledger.closed(&event.domain, deal);
+                if let Some(at) = at.filter(|_| self.is_history) {
                     let owner = self.ledger.name(deal.rep_id.as_str());
-                    let row = self.ledger.row(&event.domain, &lead);
+                    let row = &mut self.ledger.rows[at];
                     row.owner = row.owner.or(Some(owner));
                 }
             }

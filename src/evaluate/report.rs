@@ -232,7 +232,7 @@ pub fn report(live: Option<Live>, tried: &mut Tried, mut read: Read) -> Report {
     let ledger = &tried.ledger;
     let end = tried.last_at.unwrap_or_default();
     let base = base_rate(ledger);
-    let trials: Vec<Trial> = ledger.rows.iter().filter_map(|row| row.trial(base)).collect();
+    let trials: Vec<Trial> = ledger.rows.iter().filter_map(|row| ledger.trial(row, base)).collect();
     let courses: Vec<Course> = trials.iter().map(|trial| trial.course).collect();
     let cohort = Cohort::of(&courses, end);
     let (wins, segments, (amount, currency)) = thread::scope(|scope| {
@@ -334,17 +334,14 @@ fn shares(estimates: Estimates) -> Estimates {
 /// The same of amounts, in the currency of most won deals; leads of won deals in another currency or
 /// without an amount are left out.
 fn amounts(ledger: &Ledger, cohort: &Cohort, base: f64, gamma: f64) -> (Option<Estimates>, String) {
-    let mut currencies: BTreeMap<u64, usize> = BTreeMap::new();
+    let Some(currency) = ledger.main_currency() else { return (None, String::new()) };
     let stated = |row: &Row| row.ending().amount.map(|amount| (row.ending().currency, amount));
     let won: Vec<(u64, i64)> = ledger.rows.iter().filter_map(stated).collect();
-    won.iter().for_each(|(currency, _)| *currencies.entry(*currency).or_default() += 1);
-    let most = currencies.iter().max_by_key(|(_, count)| **count).map(|(currency, _)| *currency);
-    let Some(currency) = most else { return (None, String::new()) };
     let own = won.iter().filter(|(of, _)| *of == currency);
     let units: Vec<f64> = own.map(|(_, amount)| *amount as f64 / 100.0).collect();
     let mean = units.iter().sum::<f64>() / units.len().max(1) as f64;
     let trial = |row: &Row| {
-        let trial = row.trial(base)?;
+        let trial = ledger.trial(row, base)?;
         let ending = row.ending();
         let reward = match (ending.won, ending.amount) {
             (true, Some(amount)) if ending.currency == currency => amount as f64 / 100.0,
@@ -436,7 +433,7 @@ fn load(ledger: &Ledger) -> Vec<Load> {
 fn calibration(ledger: &Ledger, cohort: &Cohort) -> Calibration {
     let seen = |row: &Row| {
         let predicted = row.joined?.modelled?;
-        let trial = row.trial(0.0)?;
+        let trial = ledger.trial(row, 0.0)?;
         let weight = cohort.weight(&trial.course);
         (weight > 0.0).then_some((predicted, trial.reward, weight))
     };
@@ -460,7 +457,7 @@ fn calibration(ledger: &Ledger, cohort: &Cohort) -> Calibration {
 fn segments(ledger: &Ledger, cohort: &Cohort, base: f64, gamma: f64) -> Vec<SegmentRate> {
     let mut by_level: BTreeMap<u64, Vec<Trial>> = BTreeMap::new();
     for row in &ledger.rows {
-        if let Some(trial) = row.trial(base) {
+        if let Some(trial) = ledger.trial(row, base) {
             by_level.entry(row.level).or_default().push(trial);
         }
     }

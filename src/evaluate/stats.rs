@@ -3,6 +3,8 @@
 
 /// 97.5 % of a standard normal lies below it.
 pub const Z_95: f64 = 1.959_963_984_540_054;
+/// 99.95 % of a standard normal lies below it: a test at the level of one in a thousand.
+pub const Z_99_9: f64 = 3.290_526_731_491_894;
 /// 80 % of a standard normal lies below it: the power of a test.
 pub const Z_POWER_80: f64 = 0.841_621_233_572_914_2;
 
@@ -15,6 +17,11 @@ pub struct Interval {
 }
 
 impl Interval {
+    /// Of a share of which nothing is known.
+    pub fn unknown() -> Interval {
+        Interval { estimate: 0.0, low: 0.0, high: 1.0 }
+    }
+
     pub fn contains(&self, truth: f64) -> bool {
         self.low <= truth && truth <= self.high
     }
@@ -30,9 +37,21 @@ impl Interval {
     }
 }
 
-/// The 97.5 % quantile of Student's t, by the expansion of Cornish and Fisher; freedom is at least 3.
+/// The 97.5 % quantile of Student's t, by the expansion of Cornish and Fisher; under 3 degrees of freedom,
+/// where it is of no use, between those of the table for 1, 2 and 3 (the logarithm goes by 1 / freedom, nearly).
 pub fn student_95(freedom: f64) -> f64 {
-    let v = freedom.max(3.0);
+    const TABLE: [f64; 3] = [12.706_204_736, 4.302_652_730, 3.182_446_305];
+    let between = |from: usize, v: f64| {
+        let (one, other) = (1.0 / (from as f64 + 1.0), 1.0 / (from as f64 + 2.0));
+        let share = (1.0 / v - other) / (one - other);
+        TABLE[from].powf(share) * TABLE[from + 1].powf(1.0 - share)
+    };
+    let v = match freedom {
+        ..1.0 => return TABLE[0],
+        ..2.0 => return between(0, freedom),
+        ..3.0 => return between(1, freedom),
+        _ => freedom,
+    };
     let z = Z_95;
     let z2 = z * z;
     let first = z * (z2 + 1.0) / 4.0;
@@ -44,7 +63,7 @@ pub fn student_95(freedom: f64) -> f64 {
 /// Wilson's 95 % interval of a share (Wilson 1927); `n` may be an effective number.
 pub fn wilson(share: f64, n: f64) -> Interval {
     if n <= 0.0 {
-        return Interval { estimate: share, low: 0.0, high: 1.0 };
+        return Interval { estimate: share, ..Interval::unknown() };
     }
     let z2 = Z_95 * Z_95;
     let centre = (share + z2 / (2.0 * n)) / (1.0 + z2 / n);
@@ -93,6 +112,10 @@ mod tests {
         near(student_95(10.0), 2.2281);
         near(student_95(30.0), 2.0423);
         near(student_95(1e9), Z_95);
+        near(student_95(2.0), 4.3027);
+        near(student_95(-1.0), 12.7062);
+        assert!((3.5..3.65).contains(&student_95(2.5)));
+        assert!((student_95(3.0) - student_95(2.999)).abs() < 0.03);
         assert!((student_95(5.0) - 2.5706).abs() < 0.01);
     }
 

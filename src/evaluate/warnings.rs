@@ -17,7 +17,7 @@ pub struct Warning {
     pub text: String,
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
@@ -118,11 +118,10 @@ pub fn of(report: &Report, cohort: &Cohort, tried: &Tried) -> Vec<Warning> {
         );
         warn("short_record", text);
     }
-    if tried.ledger.unlinked > 0 {
-        let text = format!(
-            "{} deals name no lead; they teach the model and count for no lead.",
-            tried.ledger.unlinked
-        );
+    let unlinked = tried.ledger.unlinked();
+    if unlinked > 0 {
+        let text =
+            format!("{unlinked} deals name no lead; they teach the model and count for no lead.");
         warn("unlinked_deals", text);
     }
     warnings

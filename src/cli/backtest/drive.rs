@@ -6,6 +6,7 @@ use std::thread;
 
 use super::lines::Lines;
 use crate::engine::filter::PolicyFile;
+use crate::evaluate::ledger::Ledger;
 use crate::evaluate::replay::{Heard, Live, Tried};
 use crate::evaluate::report::{Read, Report, report};
 
@@ -76,8 +77,9 @@ pub fn run(plan: Plan, mut source: impl Source) -> io::Result<(Report, Tried)> {
     let Plan { policy, recorded, is_history, keeps_odds } = plan;
     let (to_live, from_source) = sync_channel::<Vec<Heard>>(WAITING);
     let (to_tried, from_live) = sync_channel::<Vec<Heard>>(WAITING);
-    let mut live = (!is_history).then(|| Live::new(recorded));
     let mut tried = Tried::new(policy, is_history);
+    tried.ledger = Ledger::new(recorded.as_ref());
+    let mut live = (!is_history).then(|| Live::new(recorded));
     tried.ledger.keeps_odds = keeps_odds;
     thread::scope(|scope| {
         let replaying = scope.spawn(|| {

@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use crate::evaluate::lift::{ArmShown, Drawn, LiftReport};
-use crate::evaluate::report::{Report, Verdict};
+use crate::evaluate::lift::{AmountLift, ArmShown, Drawn, LiftReport};
+use crate::evaluate::report::{Read, Report, Verdict};
 use crate::evaluate::stats::Interval;
 use crate::evaluate::warnings::Warning;
 
@@ -74,6 +74,15 @@ pub fn backtest(report: &Report) -> String {
     out
 }
 
+fn unusable(read: &Read, out: &mut String) -> fmt::Result {
+    if read.unusable == 0 {
+        return Ok(());
+    }
+    let lines = if read.unusable == 1 { "line" } else { "lines" };
+    writeln!(out, "{} {lines} of {} could not be used:", read.unusable, read.lines)?;
+    read.faults.iter().try_for_each(|fault| writeln!(out, "  {fault}"))
+}
+
 fn write_backtest(report: &Report, out: &mut String) -> fmt::Result {
     let read = &report.read;
     writeln!(
@@ -85,11 +94,7 @@ fn write_backtest(report: &Report, out: &mut String) -> fmt::Result {
         read.from.as_deref().unwrap_or("–"),
         read.to.as_deref().unwrap_or("–")
     )?;
-    if read.unusable > 0 {
-        let lines = if read.unusable == 1 { "line" } else { "lines" };
-        writeln!(out, "{} {lines} of {} could not be used:", read.unusable, read.lines)?;
-        read.faults.iter().try_for_each(|fault| writeln!(out, "  {fault}"))?;
-    }
+    unusable(read, out)?;
     read.notes.iter().try_for_each(|note| writeln!(out, "  {note}"))?;
     match &report.agreement {
         Some(it) => {
@@ -213,35 +218,74 @@ pub fn lift(report: &LiftReport) -> String {
 
 /// For what the arms were drawn, and what that does to the intervals.
 fn drawn(drawn: &Drawn) -> String {
-    let Drawn { by, companies, in_both } = drawn;
+    let Drawn { by, companies, in_both, strata, .. } = drawn;
     let arms = match *by {
         "account" => {
-            format!("arms by account: {companies} companies, {in_both} of them in both arms")
+            format!(
+                "arms drawn by account: {companies} companies, {in_both} of them in both arms; leads of one \
+                 company count as going together"
+            )
         }
-        "lead" => format!("arms by lead, of {companies} companies"),
-        "both" => {
-            format!("arms by lead, then by account or the other way, of {companies} companies")
+        "lead" => {
+            format!("arms drawn by lead, of {companies} companies; each lead counts by itself")
         }
-        _ => {
-            format!("{companies} companies; for what arms were drawn: see --recorded-policy")
-        }
+        "both" => format!(
+            "arms drawn by lead, then by account or the other way, of {companies} companies; leads count as they \
+             were drawn"
+        ),
+        _ => format!(
+            "{companies} companies; for what arms were drawn: see --recorded-policy; leads of one company \
+             count as going together"
+        ),
     };
-    format!("{arms}; intervals by company, whose leads go together (cluster-robust)")
+    match strata {
+        0 | 1 => arms,
+        _ => format!(
+            "{arms}\n{strata} strata (routing domain and control share), each compared by itself; the rates are \
+             their means as the difference has them"
+        ),
+    }
+}
+
+/// One sentence: what the experiment allows one to say.
+fn lift_verdict(report: &LiftReport) -> Option<&'static str> {
+    let by_amount = report.objective == "expected_amount";
+    let judged = match &report.amount {
+        Some(amount) if by_amount => Some(amount.difference),
+        _ => report.difference.filter(|_| !by_amount),
+    };
+    let judged = judged?;
+    Some(match (judged.low > 0.0, judged.high < 0.0) {
+        (true, _) if by_amount => "The leads chosen for bring in more.",
+        (_, true) if by_amount => "The leads chosen for bring in less.",
+        (true, _) => "Choosing by win rate wins more.",
+        (_, true) => "Choosing by win rate wins less.",
+        _ => "No difference is shown: the interval contains zero.",
+    })
 }
 
 fn write_lift(report: &LiftReport, out: &mut String) -> fmt::Result {
+    let read = &report.read;
+    unusable(read, out)?;
+    if let Some(verdict) = lift_verdict(report) {
+        writeln!(out, "{verdict}\n")?;
+    }
+    let day = |time: &str| time.get(..10).unwrap_or_default().to_owned();
+    let date = |time: &Option<String>| time.as_deref().map(day).unwrap_or_default();
     writeln!(
         out,
-        "{} leads of an experiment, decided until {} ({:.0} days before the end; {} of deals close by \
-         then)\n",
-        report.read.leads,
-        report.decided_until.get(..10).unwrap_or_default(),
+        "{} leads of an experiment, {} to {}. Those decided until {} count: {:.0} days later {} of the deals that \
+         close have closed.\n",
+        read.leads,
+        date(&read.from),
+        date(&read.to),
+        day(&report.decided_until),
         report.horizon_days,
         percent(report.covered)
     )?;
     writeln!(
         out,
-        "{:<12} {:>9} {:>11} {:>8} {:>8} {:>8}   win rate, with its 95 % interval",
+        "{:<12} {:>9} {:>11} {:>8} {:>8} {:>8}   won of the closed, with its 95 % interval",
         "arm", "leads", "too recent", "open", "closed", "won"
     )?;
     let mut row = |name: &str, it: &ArmShown| {
@@ -254,29 +298,48 @@ fn write_lift(report: &LiftReport, out: &mut String) -> fmt::Result {
     };
     row("treatment", &report.treatment)?;
     row("control", &report.control)?;
-    let ArmShown { companies, design_effect, .. } = &report.control;
     writeln!(out, "\n{}", drawn(&report.drawn))?;
     if let Some(difference) = &report.difference {
         writeln!(out, "\ndifference               {}   (Newcombe 1998)", points(difference))?;
     }
     if let Some(robust) = &report.doubly_robust {
-        let effective = report.effective;
+        let leads = match report.arms_left_out {
+            0 => "both arms tell of rotation".to_owned(),
+            left_out => format!("{left_out} treated leads cannot tell of rotation"),
+        };
         writeln!(
             out,
-            "doubly robust            {}   (all leads; effective sample size {effective:.0})",
-            points(robust)
+            "doubly robust            {}   ({leads}; effective sample size {:.0})",
+            points(robust),
+            report.effective
         )?;
     }
+    if let Some(it) = &report.amount {
+        let AmountLift { currency, treatment, control, difference, left_out } = it;
+        writeln!(
+            out,
+            "amount per closed lead   {} {currency}   (treatment {}, control {}; {left_out} won leads left out)",
+            money(difference),
+            grouped(*treatment),
+            grouped(*control)
+        )?;
+    }
+    sample_needed(report, out)?;
+    warnings(&report.warnings, out)
+}
+
+fn sample_needed(report: &LiftReport, out: &mut String) -> fmt::Result {
     let needed = &report.needed;
-    let closed = report.control.closed;
-    if let Some(control) = needed.control {
-        writeln!(
-            out,
-            "\nto find a difference of {:.1} points (80 % power, 5 % level): {control} closed control \
-             leads; there are {closed} of {companies} companies (design effect {design_effect:.2})",
-            needed.difference * 100.0
-        )?;
-    }
+    let ArmShown { closed, companies, design_effect, .. } = &report.control;
+    let Some(control) = needed.control else {
+        return Ok(());
+    };
+    writeln!(
+        out,
+        "\nto find a difference of {:.1} points (about 80 % power, 5 % level): {control} closed control leads; there \
+         are {closed}, of {companies} companies (design effect {design_effect:.2})",
+        needed.difference * 100.0
+    )?;
     writeln!(
         out,
         "one look at that sample has this error; looking until it shows has a larger one"
@@ -284,5 +347,5 @@ fn write_lift(report: &LiftReport, out: &mut String) -> fmt::Result {
     if let Some(control) = needed.control_as_seen {
         writeln!(out, "to find the difference seen, if it is the true one: {control}")?;
     }
-    warnings(&report.warnings, out)
+    Ok(())
 }

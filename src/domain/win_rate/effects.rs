@@ -145,15 +145,14 @@ impl Effects {
 }
 
 impl Term {
-    /// `prior` and `drift` are those of the combination; `days`: how long ago it was
-    /// observed, which matters where it is taken back: as much of it as is left.
+    /// `prior` and `drift` are those of the combination; `days`: how long ago it was observed. An older
+    /// observation counts, and is taken back, for as much as would be left of it had it come in its time.
     fn apply(&self, belief: &mut Gaussian<1>, (prior, drift): (f64, f64), days: f64) {
         let column = belief.column(&factors(belief, &self.design));
         let with = |(feature, factor): &(u32, f64)| column[*feature as usize][0] * factor;
         let variance: f64 = self.design.iter().map(with).sum();
         let spread = Spread { variance, prior, drift };
-        let left = if self.precision > 0.0 { 1.0 } else { spread.left(days) };
-        let precision = spread.bounded(self.precision * left);
+        let precision = spread.bounded(self.precision * spread.left(days));
         let gain = precision / (1.0 + precision * variance);
         let shift = gain * (self.response - mean(belief, &self.design));
         belief.absorb(&column, [gain], [shift]);

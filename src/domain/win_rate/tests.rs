@@ -422,3 +422,25 @@ fn a_new_level_that_matters_gets_a_place_among_many_that_do_not() {
         assert!(Block::restore(&rep.image()).as_ref() == Some(rep));
     }
 }
+
+#[test]
+fn it_hardly_matters_when_old_deals_are_heard_of() {
+    let segment = Segment { levels: vec!["industry=retail".to_owned()] };
+    let of = |days: i64, number: i64, won: bool| (days * DAY + number * DAY / 24, won);
+    let recent = || (0..120).map(|number| of(0, number, number % 5 == 0));
+    for days in [-1_095, -13_000] {
+        let old = || (0..40).map(|number| of(days, number, true));
+        let found = |deals: Vec<(i64, bool)>| {
+            let (mut shared, mut reps) = (Block::default(), vec![Block::default(); 2]);
+            for (at, won) in deals {
+                let closed_at = Timestamp(1_700_000_000_000 + at);
+                let deal = Deal { segment: &segment, won, closed_at, age: None, tenure: None };
+                learn(&mut shared, &mut reps[usize::from(at < -DAY)], &deal);
+            }
+            predict(Some(&shared), Some(&reps[0]), &segment, None).mean
+        };
+        let first = found(old().chain(recent()).collect());
+        let last = found(recent().chain(old()).collect());
+        assert!((first - last).abs() < 0.02, "{days} days: {first} {last}");
+    }
+}
