@@ -142,9 +142,9 @@ fn shares(drawings: &[Drawing]) -> Vec<String> {
         let far = (control - n * share).abs() - 0.5;
         (far > Z_99_9 * (n * share * (1.0 - share)).sqrt()).then(|| {
             format!(
-                "{control:.0} of {n:.0} {what} are in the control arm, {}; the policy says {}. Decisions of one arm are \
-                 missing in the recording, or the arms were not drawn by this policy: the difference is not \
-                 to be believed.",
+                "{control:.0} of {n:.0} {what} are in the control arm, {}; the policy says {}. Decisions of one \
+                 arm are missing in the recording, or the arms were not drawn by this policy: the difference is \
+                 not to be believed.",
                 percent(control / n),
                 percent(share)
             )

@@ -169,7 +169,7 @@ impl Difference {
         let half = self.student() * self.variance.max(self.alone).sqrt();
         let estimate = self.estimate;
         let known = self.clusters() >= 2.0;
-        known.then(|| Interval { estimate, low: estimate - half, high: estimate + half })
+        known.then_some(Interval { estimate, low: estimate - half, high: estimate + half })
     }
 }
 
@@ -265,7 +265,7 @@ mod tests {
         let lead = |at: u64| {
             let treated = at >= 200;
             let cluster = if treated { at } else { 0 };
-            Lead { stratum: 0, cluster, treated, value: f64::from(u8::from(at % 5 == 0)) }
+            Lead { stratum: 0, cluster, treated, value: f64::from(u8::from(at.is_multiple_of(5))) }
         };
         let leads: Vec<Lead> = (0..1_000).map(lead).collect();
         let found = difference(&leads).expect("both arms");

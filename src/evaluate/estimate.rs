@@ -71,6 +71,8 @@ pub struct Estimates {
 const OVERLAP_MIN: f64 = 0.999;
 /// An arm with a smaller share of comparable leads is left out where the other one tells enough.
 const COMPARABLE_MIN: f64 = 0.95;
+/// Without one company, this share of the weight is left at least.
+const SHARE_LEFT_MIN: f64 = 0.1;
 /// Enough: this share of what the arm to be left out would tell.
 const ENOUGH: f64 = 0.2;
 
@@ -225,6 +227,16 @@ impl Sample<'_> {
         clusters.map(|own| own.iter().map(|at| values[*at]).sum()).collect()
     }
 
+    /// What each company does to an estimate: how far it would move without it (the jackknife; a company with
+    /// much of the weight has drawn the estimate to itself, and would seem to do little).
+    fn influences(&self, of: &Estimate) -> Vec<f64> {
+        let weights =
+            self.by_cluster(&of.said.iter().map(|(weight, _)| *weight).collect::<Vec<_>>());
+        let total: f64 = weights.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+        let sums = self.by_cluster(&of.influence).into_iter().zip(weights);
+        sums.map(|(sum, weight)| sum / (1.0 - weight / total).max(SHARE_LEFT_MIN)).collect()
+    }
+
     /// The weight of each lead's outcome.
     fn weights(&self) -> impl Iterator<Item = f64> {
         self.each().map(|(trial, stands, scale)| match stands * scale {
@@ -302,13 +314,12 @@ struct Spread<'a> {
 impl Spread<'_> {
     fn of(&self, one: &Estimate, less: Option<&Estimate>) -> Interval {
         let n = self.sample.trials.len() as f64;
-        let influence = match less {
-            None => one.influence.clone(),
-            Some(less) => one.influence.iter().zip(&less.influence).map(|(a, b)| a - b).collect(),
-        };
         // Leads of one company may go the same way: their influences are added before they are squared.
-        let clusters = self.sample.by_cluster(&influence);
-        let squares: f64 = clusters.iter().map(|sum| sum * sum).sum();
+        let own = self.sample.influences(one);
+        let squares: f64 = match less.map(|less| self.sample.influences(less)) {
+            None => own.iter().map(|sum| sum * sum).sum(),
+            Some(other) => own.iter().zip(&other).map(|(a, b)| (a - b) * (a - b)).sum(),
+        };
         // Few leads with large weights may all have gone the same way by luck, and would show no spread.
         let variance = (squares / (n * n)).max(self.by_design(one, less));
         let half = student_95(self.freedom) * variance.sqrt();
