@@ -51,6 +51,7 @@ pub const CLASS: Values = Values::Seeded(
     &["standard"],
     "`standard`, the first 8 other priority classes seen, then `other`",
 );
+pub const GIVEN: Values = Values::Closed(|| vec!["at_once", "waited"]);
 pub const OUTCOME: Values = Values::Closed(|| Outcome::ALL.iter().map(|o| outcome(*o)).collect());
 pub const LEAD_OUTCOME: Values = Values::Closed(|| {
     let mut values: Vec<&str> = Outcome::ALL.iter().map(|o| outcome(*o)).collect();

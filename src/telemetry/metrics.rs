@@ -44,10 +44,15 @@ const FAST: &[f64] =
     &[1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2];
 const LATENCY: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
-/// From at once to a working day: how people answer.
+/// The same, and on to what a night, a weekend or an outage makes of it (30 days).
+const WAIT: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+    300.0, 900.0, 3_600.0, 14_400.0, 28_800.0, 57_600.0, 86_400.0, 259_200.0, 604_800.0, 2.592e6,
+];
+/// From at once over a working day and a weekend to a month: how people answer.
 const HUMAN: &[f64] = &[
     10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 28_800.0,
-    86_400.0,
+    86_400.0, 259_200.0, 604_800.0, 2.592e6,
 ];
 const SIZES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 2e3, 5e3, 1e4];
 
@@ -91,10 +96,11 @@ catalogue! {
     Unrouted = "leadrouter_unrouted_total" Kind::Counter, ["reason": labels::UNROUTED_REASON],
         "decisions", "Decisions that ended in a queue, parked or released, by reason.",
         "Why do leads not reach a rep?", "LeadRouterCatchAllHigh";
-    LeadToAssignment = "leadrouter_lead_to_assignment_seconds" Kind::Histogram(LATENCY),
-        ["class": labels::CLASS],
+    LeadToAssignment = "leadrouter_lead_to_assignment_seconds" Kind::Histogram(WAIT),
+        ["given": labels::GIVEN, "class": labels::CLASS],
         "seconds", "From the creation of a lead in the CRM to the decision that first gave it to \
-         a rep (the system's clock).",
+         a rep (the system's clock). `at_once`: by the first decision about it; `waited`: out of a \
+         queue, a hold or a lock.",
         "How fast are we?", "LeadRouterSlowAssignment";
     FirstTouch = "leadrouter_assignment_to_first_touch_seconds" Kind::Histogram(HUMAN),
         ["class": labels::CLASS],
@@ -122,7 +128,7 @@ catalogue! {
     TimersCancelled = "leadrouter_timers_cancelled_total" Kind::Counter, [],
         "timers", "Timers cancelled or replaced before they fired.",
         "How many deadlines were met?", "";
-    TimerLateness = "leadrouter_timer_lateness_seconds" Kind::Histogram(LATENCY), [],
+    TimerLateness = "leadrouter_timer_lateness_seconds" Kind::Histogram(WAIT), [],
         "seconds", "How late a timer fired; after an outage this is the outage.",
         "Are deadlines held to the second?", "LeadRouterTimersLate";
     SlaBreaches = "leadrouter_sla_breaches_total" Kind::Counter,

@@ -1,6 +1,10 @@
 //! From what the engine reports to metrics and log lines: once a batch, on the worker's thread, so
 //! all sums are made in plain arrays first and added once.
 
+mod leads;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -8,7 +12,7 @@ use super::labels;
 use super::lag::Lag;
 use super::metrics::Metric;
 use super::registry::Metrics;
-use crate::domain::entity::{Entity, EntityKey, Kind, LeadEntity, Phase};
+use crate::domain::entity::{Entity, EntityKey, Kind, Phase};
 use crate::domain::fact::Fact;
 use crate::domain::input::{DealOutcome, Topic};
 use crate::domain::published::{LeadAssigned, Outcome};
@@ -156,37 +160,6 @@ impl Recorder {
                 }
                 _ => {}
             }
-        }
-    }
-
-    /// The system's clock ends when the lead first reaches a rep: at once, or out of a queue.
-    fn reached(&mut self, before: Option<&LeadEntity>, after: &LeadEntity) {
-        let Some(placement) = after.placement.as_ref().filter(|it| it.rep_id.is_some()) else {
-            return;
-        };
-        let had_rep = |lead: &LeadEntity| {
-            lead.phase == Phase::Released
-                || !lead.former_owners.is_empty()
-                || lead.placement.as_ref().is_some_and(|placement| placement.rep_id.is_some())
-        };
-        if !before.is_some_and(had_rep) {
-            let class = self.class(&placement.class);
-            let took = placement.decided_at.since(after.lead_created_at);
-            self.metrics.observe(Metric::LeadToAssignment, &[&class], seconds(took));
-        }
-    }
-
-    fn touched(&mut self, before: Option<&LeadEntity>, after: &LeadEntity) {
-        let (Some(touched_at), Some(placement)) = (after.touched_at, &after.placement) else {
-            return;
-        };
-        let known = before.is_some_and(|before| {
-            before.assignment_no == after.assignment_no && before.touched_at.is_some()
-        });
-        if !known {
-            let class = self.class(&placement.class);
-            let took = touched_at.since(placement.decided_at);
-            self.metrics.observe(Metric::FirstTouch, &[&class], seconds(took));
         }
     }
 

@@ -1,0 +1,126 @@
+//! The recorder beside the core: what a leader asks, answered from what the core does.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::codec;
+use crate::domain::ids::DomainId;
+use crate::domain::input::{Envelope, Input, Origin};
+use crate::domain::state::State;
+use crate::domain::time::Timestamp;
+use crate::domain::timer::TimerKey;
+
+/// 2026-01-05T18:00:00Z, a Monday.
+const EVENING: Timestamp = Timestamp(1_767_636_000_000);
+
+/// A company of two reps, each input a batch of its own.
+struct World {
+    state: State,
+    metrics: Arc<Metrics>,
+    recorder: Recorder,
+    timers: BTreeMap<TimerKey, Timestamp>,
+    now: Timestamp,
+    events: u32,
+}
+
+impl World {
+    fn new(policy: &str) -> World {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let recorder = Recorder::new(metrics.clone(), Arc::new(Lag::new(metrics.clone())));
+        let (state, timers) = (State::default(), BTreeMap::new());
+        let mut world = World { state, metrics, recorder, timers, now: EVENING, events: 0 };
+        let sha256 = codec::json::sha256_hex(policy.as_bytes());
+        let policy = json!({ "version": "1", "text": policy, "sha256": sha256 });
+        world.take(Topic::PolicyChanged, policy);
+        for rep in ["ann", "bob"] {
+            world.take(Topic::RepChanged, json!({ "rep_id": rep, "active": true }));
+        }
+        let members = json!([{ "rep_id": "ann" }, { "rep_id": "bob" }]);
+        let all = json!({ "territory_id": "all", "name": "All", "members": members });
+        world.take(Topic::TerritoryChanged, all);
+        world
+    }
+
+    fn take(&mut self, topic: Topic, mut value: Value) {
+        self.events += 1;
+        value["event_id"] = Value::from(format!("e{}", self.events));
+        let input = codec::json::decode_event(topic, &value, self.now, true).unwrap();
+        self.decide(input);
+    }
+
+    fn lead(&mut self, id: &str) {
+        self.take(Topic::LeadCreated, json!({ "lead_id": id, "created_at": self.now.0 }));
+    }
+
+    fn pause(&mut self, rep: &str, paused: bool) {
+        let value = json!({ "rep_id": rep, "active": true, "paused": paused });
+        self.take(Topic::RepChanged, value);
+    }
+
+    fn decide(&mut self, input: Input) {
+        let envelope = Envelope {
+            domain: DomainId::new("acme"),
+            now: self.now,
+            origin: Origin { topic: None, partition: 0, offset: -1 },
+            positions: [-1; 9],
+            input,
+        };
+        let facts = self.state.step(&envelope);
+        let changes = vec![(0, self.state.commit())];
+        self.recorder.batch(BatchReport { facts, changes, ..BatchReport::default() });
+        for change in self.state.take_timer_moves() {
+            match change.due_at {
+                Some(due_at) => self.timers.insert(change.key, due_at),
+                None => self.timers.remove(&change.key),
+            };
+        }
+    }
+
+    fn advance(&mut self, by: Span) {
+        let until = self.now + by;
+        let due = |timers: &BTreeMap<TimerKey, Timestamp>| {
+            let due = timers.iter().filter(|(_, due_at)| **due_at <= until);
+            due.min_by_key(|(key, due_at)| (**due_at, *key)).map(|(key, at)| (key.clone(), *at))
+        };
+        while let Some((key, due_at)) = due(&self.timers) {
+            self.now = self.now.max(due_at);
+            self.timers.remove(&key);
+            self.decide(Input::Timer { key, due_at });
+        }
+        self.now = until;
+    }
+
+    /// How many values a histogram has seen, and their sum.
+    fn seen(&self, metric: Metric, labels: &[&str]) -> (u64, f64) {
+        let histogram = self.metrics.histogram(metric, labels).unwrap();
+        (histogram.get_sample_count(), histogram.get_sample_sum())
+    }
+}
+
+const ROTATION: &str = "[choice]\nmethod = \"round_robin\"\n[sticky]\nwindow_secs = 0\n";
+
+#[test]
+fn a_lead_that_waited_for_the_night_is_none_that_we_were_slow_with() {
+    let mut world = World::new(ROTATION);
+    world.lead("day");
+    world.pause("ann", true);
+    world.pause("bob", true);
+    world.lead("night");
+    world.advance(Span::from_secs(14 * 3_600));
+    world.pause("ann", false);
+    // The sweep that tries the leads that wait.
+    world.advance(Span::from_secs(1));
+    let seen = |given: &str| world.seen(Metric::LeadToAssignment, &[given, "standard"]);
+    assert_eq!(seen("at_once"), (1, 0.0));
+    let (count, sum) = seen("waited");
+    assert!(count == 1 && (50_400.0..50_401.0).contains(&sum), "{count} {sum}");
+    let text = world.metrics.text().unwrap();
+    let within = |bound: &str| {
+        let line =
+            "leadrouter_lead_to_assignment_seconds_bucket{class=\"standard\",given=\"waited\"";
+        text.contains(&format!("{line},le=\"{bound}\"}} 1\n"))
+    };
+    assert!(within("57600") && !within("28800"), "its bucket is neither too low nor the last");
+}
