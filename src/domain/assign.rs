@@ -5,6 +5,7 @@ use super::availability;
 use super::choice;
 use super::draft::Draft;
 use super::entity::{LeadEntity, Phase};
+use super::fact::Counter;
 use super::ids::{AccountId, LeadId, QueueId, RepId, TerritoryId};
 use super::owner;
 use super::published::{Arm, Candidate, Cause, Ineligible, Method, Outcome, Reason, Stage};
@@ -27,6 +28,8 @@ pub(super) struct Verdict {
     pub(super) arm: Option<Arm>,
     pub(super) propensity: Option<f64>,
     pub(super) candidates: Vec<Candidate>,
+    /// The guard rail that passed over the best score.
+    pub(super) railed: Option<Counter>,
     /// For a waiting lead: when time alone may change the answer.
     pub(super) retry_at: Option<Timestamp>,
     pub(super) hold_until_at: Option<Timestamp>,
@@ -48,6 +51,7 @@ impl Verdict {
             arm: None,
             propensity: None,
             candidates: Vec::new(),
+            railed: None,
             retry_at: None,
             hold_until_at: None,
             final_queue: false,
@@ -186,6 +190,7 @@ fn territory(draft: &mut Draft<'_>, lead_id: &LeadId, lead: &LeadEntity) -> Verd
         arm: choice.arm,
         propensity: choice.propensity,
         candidates: choice.candidates,
+        railed: choice.railed,
         ..Verdict::bare(Outcome::Assigned, won.stage, choice.reason)
     };
     if assigned {

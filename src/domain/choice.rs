@@ -9,6 +9,7 @@ use super::availability::{self, Gate};
 use super::company;
 use super::draft::Draft;
 use super::entity::{LeadEntity, PoolEntity, RepEntity, Track};
+use super::fact::Counter;
 use super::hash;
 use super::ids::{LeadId, RepId, TerritoryId};
 use super::input::SegmentFields;
@@ -30,6 +31,8 @@ pub(super) struct Choice {
     pub(super) arm: Option<Arm>,
     pub(super) propensity: Option<f64>,
     pub(super) candidates: Vec<Candidate>,
+    /// The guard rail that passed over the best score.
+    pub(super) railed: Option<Counter>,
     propensities: Vec<(RepId, f64)>,
 }
 
@@ -262,6 +265,7 @@ impl Chooser<'_, '_> {
             arm: None,
             propensity,
             candidates: Vec::new(),
+            railed: None,
             propensities,
         }
     }
@@ -303,16 +307,18 @@ impl Chooser<'_, '_> {
         let under = |(fair, given): &(f64, f64)| *given < policy.min_share * fair - 1.0;
         let allowed: Vec<usize> = indexes(&standings, |one| !over(one));
         let starved: Vec<usize> = indexes(&standings, |one| under(one) && !over(one));
-        let field = match (starved.is_empty(), allowed.is_empty()) {
-            (false, _) => starved,
-            (true, false) => allowed,
-            (true, true) => (0..pick.len()).collect(),
+        let (field, rail) = match (starved.is_empty(), allowed.is_empty()) {
+            (false, _) => (starved, Some(Counter::UnderMinShare)),
+            (true, false) => (allowed, Some(Counter::OverMaxShare)),
+            (true, true) => ((0..pick.len()).collect(), None),
         };
-        let best = field.iter().copied().max_by(|a, b| {
+        let by_score = |a: &usize, b: &usize| {
             let score = |i: &usize| scores.get(*i).copied().unwrap_or(f64::MIN);
             // Equal scores: the lower rep id, that is the earlier place.
             score(a).total_cmp(&score(b)).then(b.cmp(a))
-        });
+        };
+        let best = field.iter().copied().max_by(by_score);
+        let railed = rail.filter(|_| (0..pick.len()).max_by(by_score) != best);
         let explored = (self.draw_anew("explore") < policy.floor)
             .then(|| (self.draw_anew("which") * field.len() as f64) as usize)
             .and_then(|at| field.get(at).copied());
@@ -334,6 +340,7 @@ impl Chooser<'_, '_> {
             arm: None,
             propensity: chosen.map(chance),
             candidates: Vec::new(),
+            railed,
             propensities: chances.collect(),
         }
     }
@@ -370,6 +377,7 @@ fn nobody(arm: Option<Arm>) -> Choice {
         arm,
         propensity: None,
         candidates: Vec::new(),
+        railed: None,
         propensities: Vec::new(),
     }
 }

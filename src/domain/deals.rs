@@ -1,9 +1,10 @@
 //! Closed deals: what they teach, and what a later event for the same deal takes back.
 
 use super::draft::Draft;
-use super::entity::{DealEntity, Seen};
-use super::fact::Counter;
+use super::entity::{DealEntity, LeadEntity, Seen};
+use super::fact::{Counter, DealArm, DealTaken};
 use super::input::{DealOutcome, OpportunityClosed, SegmentFields};
+use super::published::Method;
 use super::win_rate::{self, Block, Observation, Segment};
 
 pub(super) fn closed(draft: &mut Draft<'_>, event: &OpportunityClosed) {
@@ -13,6 +14,7 @@ pub(super) fn closed(draft: &mut Draft<'_>, event: &OpportunityClosed) {
     if !seen.note(&event.event_id) {
         return draft.count(Counter::Repeat);
     }
+    count(draft, event, before.as_ref());
     if let Some(deal) = before
         && let Some(observation) = &deal.observation
     {
@@ -28,6 +30,36 @@ pub(super) fn closed(draft: &mut Draft<'_>, event: &OpportunityClosed) {
         last_event_at: draft.now(),
     };
     draft.set_deal(id, deal);
+}
+
+/// Says what was taken in; a correction that leaves the outcome as it was is no other deal.
+fn count(draft: &mut Draft<'_>, event: &OpportunityClosed, before: Option<&DealEntity>) {
+    if before.is_some_and(|before| before.outcome == event.outcome) {
+        return;
+    }
+    let lead = event.lead_id.as_ref().and_then(|lead| draft.lead(lead));
+    let placed = lead.map(|lead| lead.placement.as_ref().and_then(|placement| placement.arm));
+    let is_first = before.is_none() && event.outcome != DealOutcome::Reopened;
+    let deal = DealTaken {
+        outcome: event.outcome,
+        arm: placed.map_or(DealArm::NoLead, DealArm::from),
+        stated: lead.filter(|_| is_first).and_then(|lead| stated(draft, event, lead)),
+    };
+    draft.count(Counter::Deal(deal));
+    if draft.rep(&event.rep_id).is_none() {
+        draft.count(Counter::UnknownRep);
+    }
+}
+
+/// P(win) of a lead as it was given, if its deal is that of the rep who was chosen by it.
+fn stated(draft: &Draft<'_>, event: &OpportunityClosed, lead: &LeadEntity) -> Option<f64> {
+    let placed = lead.placement.as_ref().filter(|placed| placed.method == Method::WinRate)?;
+    let rep_id = placed.rep_id.as_ref().filter(|rep_id| **rep_id == event.rep_id)?;
+    let shared = draft.learned(&win_rate::shared_id())?;
+    let hired_at = draft.rep(rep_id)?.definition.as_ref().and_then(|rep| rep.hired_at);
+    let tenure = hired_at.map(|hired_at| placed.decided_at.since(hired_at));
+    let segment = win_rate::segment(&draft.policy.segment, &lead.segment);
+    Some(win_rate::predict(Some(shared), draft.learned(rep_id), &segment, tenure).mean)
 }
 
 fn change<T>(

@@ -93,6 +93,9 @@ pub(super) fn publish(
         lead.crm_owner = Some(rep_id.clone());
         owner::stick(draft, lead_id, &lead, rep_id);
     }
+    if let Some(rail) = verdict.railed {
+        draft.count(rail);
+    }
     let event = event(draft, lead_id, &lead, verdict, cause, class, former_owner_id);
     draft.say(Fact::Assigned(Box::new(event)));
     draft.set_lead(lead_id, lead);

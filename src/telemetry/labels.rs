@@ -3,7 +3,7 @@
 
 use crate::codec::error::reason;
 use crate::domain::entity::Kind;
-use crate::domain::fact::Counter;
+use crate::domain::fact::{Counter, DealArm};
 use crate::domain::input::Topic;
 use crate::domain::policy::SlaAction;
 use crate::domain::published::{Cause, Method, Outcome, Reason};
@@ -70,6 +70,8 @@ pub const SLA_ACTION: Values = Values::Closed(|| vec!["remind", "escalate", "rea
 pub const SLA_STATE: Values = Values::Closed(|| SlaState::ALL.map(SlaState::name).to_vec());
 pub const EFFECT: Values = Values::Closed(|| Counter::ALL.iter().map(|c| c.name()).collect());
 pub const DEAL: Values = Values::Closed(|| vec!["won", "lost", "reopened"]);
+pub const DEAL_ARM: Values = Values::Closed(|| DealArm::ALL.map(DealArm::name).to_vec());
+pub const DEAL_ENDING: Values = Values::Closed(|| vec!["won", "lost"]);
 pub const STATE_KIND: Values = Values::Closed(|| Kind::ALL.map(Kind::name).to_vec());
 pub const PHASE: Values = Values::Closed(|| vec!["assigned", "queued", "parked", "released"]);
 pub const REBALANCE: Values = Values::Closed(|| vec!["assigned", "revoked", "reused"]);

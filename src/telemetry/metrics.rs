@@ -54,6 +54,7 @@ const HUMAN: &[f64] = &[
     10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 28_800.0,
     86_400.0, 259_200.0, 604_800.0, 2.592e6,
 ];
+const CHANCE: &[f64] = &[0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
 const SIZES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 2e3, 5e3, 1e4];
 
 macro_rules! catalogue {
@@ -162,11 +163,22 @@ catalogue! {
         "How old is what we hear?", "";
     Effects = "leadrouter_effects_total" Kind::Counter, ["effect": labels::EFFECT],
         "inputs", "What happened without an event of its own: repeats, unknown leads, own \
-         echoes, first touches, moves.",
+         echoes, first touches, moves. `over_max_share`, `under_min_share`: a choice by win rate \
+         that passed over the best score, which had more than `max_share`, or for somebody who had \
+         less than `min_share`; `unknown_rep`: a closed deal of a rep that no event has told of.",
         "Where did the input go that caused nothing?", "";
-    Deals = "leadrouter_deals_total" Kind::Counter, ["outcome": labels::DEAL],
-        "deals", "Closed opportunities taken in, by outcome.",
-        "Is the win-rate model being fed?", "";
+    Deals = "leadrouter_deals_total" Kind::Counter,
+        ["outcome": labels::DEAL, "arm": labels::DEAL_ARM],
+        "deals", "Closed opportunities taken in, by outcome and by the arm that their lead was last in; \
+         again when the outcome changes. `none`: the lead was never in an arm; `no_lead`: the deal \
+         names none that is known.",
+        "Is the win-rate model being fed, and does choosing by it win?", "";
+    StatedChance = "leadrouter_stated_win_probability_ratio" Kind::Histogram(CHANCE),
+        ["outcome": labels::DEAL_ENDING],
+        "ratio", "P(win) of a closed deal as the model put it just before it learned the outcome: \
+         deals of the rep who was chosen for the lead by win rate, at their first close. The sum \
+         over both outcomes is how many wins were to be expected; the count of `won` is how many came.",
+        "Is the model honest?", "";
     StateEntries = "leadrouter_state_entries" Kind::Gauge, ["kind": labels::STATE_KIND],
         "entities", "Entities in memory, by kind.",
         "How big is the state, and what grows?", "LeadRouterStateGrowing";

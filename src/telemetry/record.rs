@@ -13,7 +13,7 @@ use super::lag::Lag;
 use super::metrics::Metric;
 use super::registry::Metrics;
 use crate::domain::entity::{Entity, EntityKey, Kind, Phase};
-use crate::domain::fact::Fact;
+use crate::domain::fact::{Counter, DealTaken, Fact};
 use crate::domain::input::{DealOutcome, Topic};
 use crate::domain::published::{LeadAssigned, Outcome};
 use crate::domain::sla_state::SlaState;
@@ -99,6 +99,7 @@ impl Recorder {
                     let reason = labels::dead_letter(rejection.reason);
                     self.metrics.add(Metric::DeadLetters, &[reason], 1);
                 }
+                Fact::Counted(Counter::Deal(taken)) => self.deal(taken),
                 Fact::Counted(counter) => self.metrics.add(Metric::Effects, &[counter.name()], 1),
                 Fact::Set(..) => {}
             }
@@ -131,6 +132,14 @@ impl Recorder {
         self.metrics.add(Metric::Assignments, &[labels::method(assigned.method), reason], 1);
     }
 
+    fn deal(&self, taken: &DealTaken) {
+        let outcome = deal(taken.outcome);
+        self.metrics.add(Metric::Deals, &[outcome, taken.arm.name()], 1);
+        if let Some(stated) = taken.stated {
+            self.metrics.observe(Metric::StatedChance, &[outcome], stated);
+        }
+    }
+
     fn changed(&mut self, shard: i32, changes: &[Change]) {
         for change in changes {
             for entity in [&change.before, &change.after].into_iter().flatten() {
@@ -142,23 +151,13 @@ impl Recorder {
             let held = self.held.entry(shard).or_default();
             held.add(change.before.as_ref(), -1);
             held.add(change.after.as_ref(), 1);
-            match (&change.before, &change.after) {
-                (before, Some(Entity::Lead(after))) => {
-                    let before = match before {
-                        Some(Entity::Lead(lead)) => Some(lead.as_ref()),
-                        _ => None,
-                    };
-                    self.reached(before, after);
-                    self.touched(before, after);
-                }
-                (before, Some(Entity::Deal(after))) => {
-                    let same = matches!(before, Some(Entity::Deal(deal))
-                        if deal.outcome == after.outcome && deal.closed_at == after.closed_at);
-                    if !same {
-                        self.metrics.add(Metric::Deals, &[deal(after.outcome)], 1);
-                    }
-                }
-                _ => {}
+            if let Some(Entity::Lead(after)) = &change.after {
+                let before = match &change.before {
+                    Some(Entity::Lead(lead)) => Some(lead.as_ref()),
+                    _ => None,
+                };
+                self.reached(before, after);
+                self.touched(before, after);
             }
         }
     }

@@ -124,3 +124,37 @@ fn a_lead_that_waited_for_the_night_is_none_that_we_were_slow_with() {
     };
     assert!(within("57600") && !within("28800"), "its bucket is neither too low nor the last");
 }
+
+#[test]
+fn deals_count_by_outcome_and_arm_and_what_was_expected_of_them_adds_up() {
+    let mut world =
+        World::new("[choice]\ncontrol_share = 0\nfloor = 0\n[sticky]\nwindow_secs = 0\n");
+    let close = |world: &mut World, id: &str, rep: &str, lead: Option<&str>, won: bool| {
+        let outcome = if won { "WON" } else { "LOST" };
+        let mut deal = json!({ "opportunity_id": id, "rep_id": rep, "outcome": outcome });
+        deal["closed_at"] = Value::from(world.now.0);
+        if let Some(lead) = lead {
+            deal["lead_id"] = Value::from(lead);
+        }
+        world.take(Topic::OpportunityClosed, deal);
+    };
+    for number in 0..100 {
+        close(&mut world, &format!("a{number}"), "ann", None, number % 5 != 0);
+        close(&mut world, &format!("b{number}"), "bob", None, number % 5 == 0);
+    }
+    for number in 0..10 {
+        let lead = format!("L{number}");
+        world.lead(&lead);
+        close(&mut world, &format!("d{number}"), "ann", Some(&lead), number != 0);
+    }
+    close(&mut world, "d99", "005A", None, true);
+    let deals = |labels: &[&str]| world.metrics.value(Metric::Deals, labels).unwrap();
+    assert_eq!((deals(&["won", "no_lead"]), deals(&["lost", "no_lead"])), (101.0, 100.0));
+    assert_eq!(deals(&["won", "treatment"]) + deals(&["lost", "treatment"]), 10.0);
+    assert_eq!(world.metrics.value(Metric::Effects, &["unknown_rep"]), Some(1.0));
+    let ((won, expected), (lost, feared)) =
+        (world.seen(Metric::StatedChance, &["won"]), world.seen(Metric::StatedChance, &["lost"]));
+    assert!(won + lost > 5, "{won} and {lost} leads that ann was chosen for");
+    let mean = (expected + feared) / (won + lost) as f64;
+    assert!((0.6..0.95).contains(&mean), "ann wins four in five: {mean}");
+}
