@@ -1,6 +1,6 @@
 //! What the ladder of an open lead has come to: for people who look, no decision goes by it.
 
-use super::entity::{LeadEntity, Phase};
+use super::entity::{Ladder, LadderStep, LeadEntity, Phase};
 use super::policy::SlaAction;
 
 /// How far it has climbed.
@@ -40,12 +40,24 @@ impl LeadEntity {
         if self.held_since.is_some() {
             return Some(SlaState::OnHold);
         }
-        let fired = || ladder.steps.iter().filter(|step| step.fired_at.is_some());
-        let state = match fired().any(|step| step.action != SlaAction::Remind) {
+        let state = match ladder.is_missed() {
             true => SlaState::Escalated,
-            false if fired().next().is_some() => SlaState::Reminded,
+            false if ladder.steps.iter().any(|step| step.fired_at.is_some()) => SlaState::Reminded,
             false => SlaState::OnTime,
         };
         Some(state)
+    }
+}
+
+impl Ladder {
+    /// Whether it has a step beyond reminders: a deadline that can be met or missed.
+    pub fn has_deadline(&self) -> bool {
+        self.steps.iter().any(|step| step.action != SlaAction::Remind)
+    }
+
+    /// Whether such a step has fired.
+    pub fn is_missed(&self) -> bool {
+        let beyond = |step: &&LadderStep| step.action != SlaAction::Remind;
+        self.steps.iter().filter(beyond).any(|step| step.fired_at.is_some())
     }
 }

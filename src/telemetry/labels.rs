@@ -68,6 +68,7 @@ pub const TRANSACTION: Values =
 pub const TIMER: Values = Values::Closed(|| TIMER_KINDS.map(timer).to_vec());
 pub const SLA_ACTION: Values = Values::Closed(|| vec!["remind", "escalate", "reassign"]);
 pub const SLA_STATE: Values = Values::Closed(|| SlaState::ALL.map(SlaState::name).to_vec());
+pub const SLA_RESULT: Values = Values::Closed(|| vec!["met", "missed"]);
 pub const EFFECT: Values = Values::Closed(|| Counter::ALL.iter().map(|c| c.name()).collect());
 pub const DEAL: Values = Values::Closed(|| vec!["won", "lost", "reopened"]);
 pub const DEAL_ARM: Values = Values::Closed(|| DealArm::ALL.map(DealArm::name).to_vec());

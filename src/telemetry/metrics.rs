@@ -107,6 +107,11 @@ catalogue! {
         ["class": labels::CLASS],
         "seconds", "From an assignment to the first touch by its rep (the human clock).",
         "How fast are the reps?", "";
+    SpeedToLead = "leadrouter_lead_to_first_touch_seconds" Kind::Histogram(HUMAN),
+        ["class": labels::CLASS],
+        "seconds", "From the creation of a lead in the CRM to its first touch by a rep who has it \
+         (both clocks). Touches after it was handed on are none, unless the process started in between.",
+        "How long does somebody who asks wait for a person?", "";
     DecisionTime = "leadrouter_decision_seconds" Kind::Histogram(FAST), [],
         "seconds", "Time to decide and apply one input: the mean of its batch.",
         "What does a decision cost?", "";
@@ -136,6 +141,11 @@ catalogue! {
         ["action": labels::SLA_ACTION, "class": labels::CLASS],
         "breaches", "`sla-breached` events by action and priority class.",
         "Do reps answer in time?", "LeadRouterSlaBreaches";
+    SlaDeadlines = "leadrouter_sla_deadlines_total" Kind::Counter,
+        ["result": labels::SLA_RESULT, "class": labels::CLASS],
+        "ladders", "Ladders by whether the rep touched or accepted the lead before a step beyond \
+         reminders fired, each once. One that ends before either is neither.",
+        "Which share of the SLA is met?", "LeadRouterSlaBreaches";
     SlaLadders = "leadrouter_sla_ladders" Kind::Gauge,
         ["state": labels::SLA_STATE, "class": labels::CLASS],
         "leads", "Leads that a rep owes an answer, by how far their ladder has climbed and \

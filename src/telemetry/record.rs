@@ -43,6 +43,8 @@ pub struct Recorder {
 struct Held {
     /// Leads that wait, by the time since when (milliseconds).
     waiting: BTreeMap<i64, i64>,
+    /// Leads that were touched by a rep and then given to another, as far as this process has seen it.
+    answered: BTreeSet<EntityKey>,
     kinds: [i64; Kind::ALL.len()],
     phases: [i64; 4],
     /// Open ladders by class, then by state.
@@ -151,13 +153,8 @@ impl Recorder {
             let held = self.held.entry(shard).or_default();
             held.add(change.before.as_ref(), -1);
             held.add(change.after.as_ref(), 1);
-            if let Some(Entity::Lead(after)) = &change.after {
-                let before = match &change.before {
-                    Some(Entity::Lead(lead)) => Some(lead.as_ref()),
-                    _ => None,
-                };
-                self.reached(before, after);
-                self.touched(before, after);
+            if change.key.kind == Kind::Lead {
+                self.lead(shard, change);
             }
         }
     }
@@ -314,6 +311,7 @@ impl Recorder {
             }
         }
         self.facts(report);
+        self.missed(report);
         self.timers(report);
         for (shard, changes) in &report.changes {
             self.changed(*shard, changes);

@@ -54,6 +54,11 @@ impl World {
         self.take(Topic::LeadCreated, json!({ "lead_id": id, "created_at": self.now.0 }));
     }
 
+    fn touch(&mut self, id: &str) {
+        let touch = json!({ "lead_id": id, "kind": "CALL", "occurred_at": self.now.0 });
+        self.take(Topic::LeadActivity, touch);
+    }
+
     fn pause(&mut self, rep: &str, paused: bool) {
         let value = json!({ "rep_id": rep, "active": true, "paused": paused });
         self.take(Topic::RepChanged, value);
@@ -157,4 +162,59 @@ fn deals_count_by_outcome_and_arm_and_what_was_expected_of_them_adds_up() {
     assert!(won + lost > 5, "{won} and {lost} leads that ann was chosen for");
     let mean = (expected + feared) / (won + lost) as f64;
     assert!((0.6..0.95).contains(&mean), "ann wins four in five: {mean}");
+}
+
+#[test]
+fn speed_to_lead_runs_from_creation_to_the_first_touch_of_all() {
+    let mut world = World::new(ROTATION);
+    world.pause("ann", true);
+    world.pause("bob", true);
+    world.lead("L1");
+    world.advance(Span::from_secs(3_600));
+    world.pause("ann", false);
+    world.advance(Span::from_secs(100));
+    world.touch("L1");
+    let speed = |world: &World| world.seen(Metric::SpeedToLead, &["standard"]);
+    let human = |world: &World| world.seen(Metric::FirstTouch, &["standard"]);
+    assert_eq!((speed(&world), human(&world).0), ((1, 3_700.0), 1));
+    assert!((99.0..=100.0).contains(&human(&world).1));
+    // The next who has it answers later; for who asked it was answered.
+    let update = json!({ "lead_id": "L1", "kind": "OWNER", "changed_at": world.now.0, "new_owner_id": "bob" });
+    world.take(Topic::LeadUpdated, update);
+    world.advance(Span::from_secs(50));
+    world.touch("L1");
+    world.touch("L1");
+    assert_eq!((speed(&world), human(&world).0), ((1, 3_700.0), 2));
+}
+
+#[test]
+fn a_deadline_is_met_or_missed_once() {
+    // 300 s: a reminder at 150, escalation at 300, reassignment at 450.
+    let mut world = World::new(ROTATION);
+    let results = |world: &World| {
+        ["met", "missed"]
+            .map(|it| world.metrics.value(Metric::SlaDeadlines, &[it, "standard"]).unwrap())
+    };
+    world.lead("L1");
+    world.advance(Span::from_secs(200));
+    world.touch("L1");
+    world.touch("L1");
+    assert_eq!(results(&world), [1.0, 0.0], "reminded and answered");
+    world.lead("L2");
+    world.advance(Span::from_secs(310));
+    assert_eq!(results(&world), [1.0, 1.0], "escalated");
+    world.touch("L2");
+    assert_eq!(results(&world), [1.0, 1.0], "answered late");
+    world.lead("L3");
+    world.advance(Span::from_secs(460));
+    assert_eq!(results(&world), [1.0, 2.0], "escalated and reassigned is one");
+    world.touch("L3");
+    assert_eq!(results(&world), [2.0, 2.0], "the next rep has a ladder of their own");
+    world.lead("L4");
+    world.take(
+        Topic::LeadUpdated,
+        json!({ "lead_id": "L4", "kind": "CONVERTED", "changed_at": world.now.0 }),
+    );
+    world.advance(Span::from_secs(1_000));
+    assert_eq!(results(&world), [2.0, 2.0], "neither");
 }
