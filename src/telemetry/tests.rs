@@ -87,20 +87,110 @@ fn only_metrics_that_exist_are_named() {
             ["leadrouter_", "process_", "machine_"].iter().any(|start| word.starts_with(start))
         });
         for word in ours {
-            let name = word.strip_suffix("_bucket").unwrap_or(word);
-            assert!(known.contains(name), "{file}: {word} is not in the catalogue");
+            assert!(known.contains(family(word)), "{file}: {word} is not in the catalogue");
         }
     }
 }
 
+/// The metric that a series is of.
+fn family(series: &str) -> &str {
+    let parts = ["_bucket", "_sum", "_count"];
+    parts.iter().find_map(|part| series.strip_suffix(part)).unwrap_or(series)
+}
+
 #[test]
-fn the_board_shows_as_waiting_who_waits() {
+fn only_labels_and_values_that_exist_are_asked_for() {
+    let mut asked = 0;
+    for file in ["RUNBOOK.md", "prometheus/alerts.rules.yml", "grafana/dashboards/lead-router.json"]
+    {
+        let text = deployed(file).replace("\\\"", "\"");
+        let name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        for (at, _) in text.match_indices('{') {
+            let series = text[..at].rsplit(|c| !name(c)).next().unwrap();
+            let Some(entry) = CATALOGUE.iter().find(|entry| entry.name == family(series)) else {
+                continue;
+            };
+            let matchers = text[at + 1..].split_once('}').unwrap().0;
+            for matcher in matchers.split(',') {
+                let (label, value) = matcher.split_once(['=', '!']).unwrap();
+                let own = entry.labels.iter().find(|(own, _)| *own == label);
+                let known = own.expect(matcher).1.known();
+                for one in value.trim_start_matches(['=', '~']).trim_matches('"').split('|') {
+                    assert!(known.contains(&one), "{file}: {series}{{{matcher}}}");
+                    asked += 1;
+                }
+            }
+        }
+    }
+    assert!(asked > 30, "{asked}");
+}
+
+fn panels() -> Vec<serde_json::Value> {
     let board: serde_json::Value =
         serde_json::from_str(&deployed("grafana/dashboards/lead-router.json")).unwrap();
-    let panels = board["panels"].as_array().unwrap();
-    let waiting = panels.iter().find(|panel| panel["title"] == "Leads that wait").unwrap();
-    let query = waiting["targets"][0]["expr"].as_str().unwrap();
-    assert_eq!(query, "sum by (phase) (leadrouter_open_leads{phase=~\"queued|parked\"})");
+    board["panels"].as_array().unwrap().clone()
+}
+
+/// The queries of a panel.
+fn queries(title: &str) -> Vec<String> {
+    let panels = panels();
+    let panel = panels.iter().find(|panel| panel["title"] == title).expect(title);
+    let targets = panel["targets"].as_array().unwrap();
+    targets.iter().map(|target| target["expr"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_board_shows_as_waiting_who_waits() {
+    let query = "sum by (phase) (leadrouter_open_leads{phase=~\"queued|parked\"})";
+    assert_eq!(queries("Leads that wait"), [query]);
+}
+
+#[test]
+fn of_new_leads_the_board_says_which_share_has_no_rep() {
+    let decisions = |more: &str| {
+        format!("sum(increase(leadrouter_decisions_total{{cause=\"created\"{more}}}[$__range]))")
+    };
+    let (none, all) = (decisions(",outcome=~\"queued|parked\""), decisions(""));
+    assert_eq!(queries("Leads without a rep"), [format!("{none} / clamp_min({all}, 1)")]);
+}
+
+#[test]
+fn the_board_answers_what_a_leader_asks() {
+    for (title, metric) in [
+        ("Speed to lead", "leadrouter_lead_to_first_touch_seconds_bucket"),
+        ("Speed to lead, median", "leadrouter_lead_to_first_touch_seconds_bucket"),
+        ("SLA met", "leadrouter_sla_deadlines_total"),
+        ("Leads that a rep owes an answer", "leadrouter_sla_ladders"),
+        ("Why leads are not routed", "leadrouter_unrouted_total"),
+        ("Lift", "leadrouter_deals_total"),
+        ("Won share by arm", "leadrouter_deals_total"),
+        ("Deals", "leadrouter_deals_total"),
+        ("Wins for each one expected", "leadrouter_stated_win_probability_ratio_sum"),
+        ("Too little data", "leadrouter_assignments_total"),
+        ("Guard rails", "leadrouter_effects_total"),
+        ("Deals of unknown reps", "leadrouter_effects_total"),
+    ] {
+        assert!(queries(title).iter().all(|query| query.contains(metric)), "{title}");
+    }
+    for query in [queries("Time to assignment"), queries("Time to assignment, p99")].concat() {
+        assert!(query.contains("{given=\"at_once\"}"), "{query}");
+    }
+}
+
+#[test]
+fn each_panel_has_its_place_and_says_what_it_shows() {
+    let mut places = BTreeSet::new();
+    let mut ids = BTreeSet::new();
+    for panel in panels() {
+        let title = panel["title"].as_str().unwrap();
+        assert!(ids.insert(panel["id"].as_u64()), "{title}: another has its id");
+        assert!(panel["type"] == "row" || panel["description"].is_string(), "{title}");
+        let at = |side: &str| panel["gridPos"][side].as_u64().unwrap();
+        for (x, y) in (0..at("w")).flat_map(|x| (0..at("h")).map(move |y| (x, y))) {
+            assert!(places.insert((at("x") + x, at("y") + y)), "{title} lies on another");
+        }
+        assert!(at("x") + at("w") <= 24, "{title}");
+    }
 }
 
 #[test]
