@@ -401,7 +401,7 @@ fn robust(trials: &[Trial], closed: &[&Drawing], cohort: &Cohort) -> Option<Esti
 /// Rotation less treatment, the other way round.
 fn reversed(estimates: &Estimates) -> Interval {
     let Interval { estimate, low, high } = estimates.lift;
-    Interval { estimate: -estimate, low: -high, high: -low }
+    Interval { estimate: -estimate, low: -high, high: -low }.within(-1.0, 1.0)
 }
 
 fn arm_shown(
