@@ -17,7 +17,7 @@ use super::router::{self, Task};
 use super::state::{Domain, State};
 use super::time::Timestamp;
 use super::timer::{TimerKey, TimerKind};
-use super::win_rate::{self, Known, Standing};
+use super::win_rate::{self, Filter, Known, Standing, Status, Table};
 
 /// How a rep stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,12 +131,14 @@ impl State {
             Some(Entity::Policy(policy)) => policy.current.policy.choice.objective,
             _ => Objective::WinProbability,
         };
-        let name = |id: &str| match domain.get(Kind::Rep, id) {
-            Some(Entity::Rep(rep)) => rep.definition.as_ref()?.name.as_deref(),
-            _ => None,
+        let table = Table {
+            shared,
+            deals: deals.collect(),
+            reps: reps_learned(domain),
+            territories: members_of(domain),
+            objective,
         };
-        let known = |rep: &RepId| Known { block: learned(rep.as_str()), name: name(rep.as_str()) };
-        win_rate::standings(shared, deals, known, objective)
+        win_rate::standings(&table, &Filter::default())
     }
 
     /// Why an input would be rejected, without deciding it: a rejected input must not move time, so one
@@ -160,6 +162,34 @@ impl State {
             _ => None,
         })
     }
+}
+
+/// The reps of a domain, and those of whom only deals are known.
+fn reps_learned(domain: &Domain) -> BTreeMap<RepId, Known<'_>> {
+    let mut known: BTreeMap<RepId, Known<'_>> = BTreeMap::new();
+    for (id, entity) in domain.table(Kind::Rep).iter() {
+        let Entity::Rep(rep) = entity else { continue };
+        let Some(rep) = &rep.definition else { continue };
+        let status = if rep.active { Status::Active } else { Status::Inactive };
+        let name = rep.name.as_deref();
+        known.insert(RepId::from(id), Known { block: None, name, hired_at: rep.hired_at, status });
+    }
+    for (id, entity) in domain.table(Kind::Learned).iter() {
+        if let Entity::Learned(block) = entity {
+            known.entry(RepId::from(id)).or_default().block = Some(block);
+        }
+    }
+    known
+}
+
+/// The members of each territory in force.
+fn members_of(domain: &Domain) -> Vec<Vec<RepId>> {
+    let members = |entity: &Entity| {
+        let Entity::Territory(territory) = entity else { return None };
+        let members = &territory.current.as_ref()?.members;
+        Some(members.iter().map(|member| member.rep_id.clone()).collect())
+    };
+    domain.table(Kind::Territory).values().filter_map(members).collect()
 }
 
 fn unstaffed_of(domain: &Domain) -> Vec<UnstaffedView> {

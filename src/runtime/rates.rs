@@ -11,10 +11,10 @@ use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::Value;
 
-use super::view::{RepView, View};
+use super::view::View;
 use crate::codec::json::standing;
 use crate::domain::ids::RepId;
-use crate::domain::win_rate::{Known, Observation, Standing, shared_id, standings};
+use crate::domain::win_rate::{Filter, Known, Standing, Status, Table, shared_id, standings};
 
 const PAGE: &str = include_str!("rates.html");
 
@@ -45,14 +45,25 @@ pub(super) async fn page(State(view): State<Arc<View>>, Path(domain): Path<Strin
 
 fn of(view: &View, domain: &str) -> Vec<Standing> {
     let (blocks, deals) = (view.learned(domain), view.deals(domain));
-    let reps: BTreeMap<String, RepView> = view.reps(domain).into_iter().collect();
+    let reps = view.reps(domain);
     let Some(shared) = blocks.get(&shared_id()) else { return Vec::new() };
-    let deals = deals.iter().map(|(rep, observation): &(RepId, Observation)| (rep, observation));
-    let known = |rep: &RepId| Known {
-        block: blocks.get(rep),
-        name: reps.get(rep.as_str()).and_then(|rep| rep.name.as_deref()),
+    let mut known: BTreeMap<RepId, Known<'_>> = BTreeMap::new();
+    for (id, rep) in &reps {
+        let status = if rep.active { Status::Active } else { Status::Inactive };
+        let (name, hired_at) = (rep.name.as_deref(), rep.hired_at);
+        known.insert(RepId::new(id), Known { block: None, name, hired_at, status });
+    }
+    for (id, block) in &blocks {
+        known.entry(id.clone()).or_default().block = Some(block);
+    }
+    let table = Table {
+        shared,
+        deals: deals.iter().map(|deal| (&deal.0, &deal.1)).collect(),
+        reps: known,
+        territories: view.territories(domain),
+        objective: view.objective(domain),
     };
-    standings(shared, deals, known, view.objective(domain))
+    standings(&table, &Filter::default())
 }
 
 fn html(domain: &str, rows: &[Standing]) -> String {

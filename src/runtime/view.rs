@@ -19,6 +19,7 @@ use crate::domain::entity::{Entity, EntityKey, Kind, LeadEntity, Phase, RepEntit
 use crate::domain::fact::Fact;
 use crate::domain::ids::{DomainId, RepId};
 use crate::domain::policy::Objective;
+use crate::domain::time::Timestamp;
 use crate::domain::win_rate::{Block, Observation};
 use crate::engine::report::{BatchReport, Observer, ShardEvent};
 
@@ -51,6 +52,7 @@ pub struct RepView {
     pub active: bool,
     pub paused: bool,
     pub weight: u32,
+    pub hired_at: Option<Timestamp>,
 }
 
 /// Parts of a map that may hold millions. A part doubles by itself, and the worker waits for it: with the usual few,
@@ -68,8 +70,8 @@ pub struct View {
     moves: DashMap<(DomainId, &'static str, String, String), u64>,
     sla: SlaTable,
     /// What was learned, and the deals that it was learned from, for the table of win rates.
-    learned: DashMap<Key, Seen<Block>>,
-    deals: DashMap<Key, Seen<(RepId, Observation)>>,
+    learned: DashMap<Key, Seen<Arc<Block>>>,
+    deals: DashMap<Key, Seen<Arc<(RepId, Observation)>>>,
     /// What each domain's policy makes the most of.
     objectives: DashMap<DomainId, Seen<Objective>>,
     /// Shards that were taken away: what is held of them is old, and good again if they are reused.
@@ -174,15 +176,22 @@ impl View {
     }
 
     /// The learned blocks of a domain, by rep.
-    pub(super) fn learned(&self, domain: &str) -> BTreeMap<RepId, Block> {
+    pub(super) fn learned(&self, domain: &str) -> BTreeMap<RepId, Arc<Block>> {
         let own = self.learned.iter().filter(|entry| entry.key().0.as_str() == domain);
         let here = own.filter(|entry| !self.away.contains_key(&entry.value().shard));
         here.map(|entry| (RepId::new(&entry.key().1), entry.value().is.clone())).collect()
     }
 
     /// The closed deals of a domain, as they were learned from.
-    pub(super) fn deals(&self, domain: &str) -> Vec<(RepId, Observation)> {
+    pub(super) fn deals(&self, domain: &str) -> Vec<Arc<(RepId, Observation)>> {
         let own = self.deals.iter().filter(|entry| entry.key().0.as_str() == domain);
+        let here = own.filter(|entry| !self.away.contains_key(&entry.value().shard));
+        here.map(|entry| entry.value().is.clone()).collect()
+    }
+
+    /// The members of each territory of a domain that is in force.
+    pub(super) fn territories(&self, domain: &str) -> Vec<Vec<RepId>> {
+        let own = self.members.iter().filter(|entry| entry.key().0.as_str() == domain);
         let here = own.filter(|entry| !self.away.contains_key(&entry.value().shard));
         here.map(|entry| entry.value().is.clone()).collect()
     }
@@ -230,14 +239,14 @@ impl View {
                 }
             },
             (Kind::Learned, Some(Entity::Learned(block))) => {
-                self.learned.insert(place, Seen { shard, is: (**block).clone() });
+                self.learned.insert(place, Seen { shard, is: Arc::clone(block) });
             }
             (Kind::Learned, _) => {
                 self.learned.remove(&place);
             }
             (Kind::Deal, Some(Entity::Deal(deal))) => match &deal.observation {
                 Some(it) => {
-                    let is = (deal.rep_id.clone(), it.clone());
+                    let is = Arc::new((deal.rep_id.clone(), it.clone()));
                     self.deals.insert(place, Seen { shard, is });
                 }
                 None => {
@@ -309,6 +318,7 @@ fn rep_view(rep: &RepEntity) -> Option<RepView> {
         active: definition.active,
         paused: definition.paused,
         weight: definition.weight,
+        hired_at: definition.hired_at,
     })
 }
 

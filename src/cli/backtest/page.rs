@@ -364,11 +364,12 @@ fn reps(report: &Report) -> String {
         let mut rows = String::new();
         for it in level.iter().take(ROWS) {
             let track = axis.mark(it.team, "said") + &axis.bar(&it.estimate, "new");
+            let closed = match it.deals {
+                0 => "no deals".to_owned(),
+                deals => format!("{} of {deals} ({})", it.won, percent(it.rate.estimate)),
+            };
             let value = format!(
-                "{} of {} ({})<br>→ {}<br><small>unknown rep {}; {}</small>",
-                it.won,
-                it.deals,
-                percent(it.rate.estimate),
+                "{closed}<br>→ {}<br><small>unknown rep {}; {}</small>",
                 rate(&it.estimate),
                 percent(it.team),
                 it.router
@@ -385,7 +386,7 @@ fn reps(report: &Report) -> String {
             level.len()
         );
     }
-    let note = "Deals won of those closed, the plain rate; then P(win) as the router says it at the end, with its \
+    let note = "Deals won of those closed in the last 400 days, the plain rate; then P(win) as the router says it at the end, with its \
                 90 % interval: the mean over the kinds of leads that closed in that segment, the same for every \
                 rep. So it differs from the plain rate where a rep had easier or harder leads than the \
                 others, and where there are few deals: then it is close to that of a rep of whom nothing is \

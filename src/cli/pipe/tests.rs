@@ -263,6 +263,47 @@ fn who_wins_what_is_answered() {
 }
 
 #[test]
+fn who_may_be_chosen_is_ranked_among_those_of_its_territories() {
+    let deal = |number: i64, rep: &str| {
+        json!({ "topic": "opportunity-closed", "key": "acme", "timestamp": T0 + number, "value": {
+            "event_id": format!("d{number}"), "opportunity_id": format!("o{number}"),
+            "outcome": "LOST", "rep_id": rep, "closed_at": T0 + number } })
+        .to_string()
+    };
+    let rep = |rep: &str, active: bool, deleted: bool| {
+        json!({ "topic": "rep-changed", "key": "acme", "timestamp": T0, "value": {
+            "event_id": format!("r-{rep}-{active}"), "rep_id": rep, "active": active, "deleted": deleted } })
+        .to_string()
+    };
+    let all = json!({ "topic": "territory-changed", "key": "acme", "timestamp": T0, "value": {
+        "event_id": "t-all", "territory_id": "all", "name": "All",
+        "members": [{ "rep_id": "ann" }, { "rep_id": "bob" }, { "rep_id": "cid" }] } });
+    let mut lines = vec![rep("ann", true, false), rep("bob", true, false), all.to_string()];
+    lines.extend([rep("cid", false, false), rep("dan", true, true), rep("eve", true, false)]);
+    let reps = ["ann", "bob", "cid", "dan", "eve", "fay"];
+    lines.extend((1..).zip(reps).map(|(number, rep)| deal(number, rep)));
+    lines.push(json!({ "state": "rates" }).to_string());
+    let said = run(&lines);
+    let of_all = said.iter().filter(|row| row["segment"] == "all");
+    let ranked: std::collections::BTreeMap<&str, (Option<u64>, &str)> = of_all
+        .map(|row| {
+            let text = |name: &str| row[name].as_str().unwrap();
+            (text("rep_id"), (row["of"].as_u64(), text("router")))
+        })
+        .collect();
+    let thin = "goes round: too little to tell";
+    let expected = [
+        ("ann", (Some(2), thin)),
+        ("bob", (Some(2), thin)),
+        ("cid", (None, "inactive")),
+        ("dan", (None, "gone, or not known")),
+        ("eve", (Some(3), thin)),
+        ("fay", (None, "gone, or not known")),
+    ];
+    assert_eq!(ranked, expected.into());
+}
+
+#[test]
 fn the_digest_does_not_depend_on_when_it_was_asked_for_first() {
     let ask = json!({ "state": "digest" }).to_string();
     let late = run(&with(world(T0), &[lead("L1", T0), ask.clone()]));

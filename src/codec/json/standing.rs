@@ -12,13 +12,14 @@ pub fn standing(it: &Standing) -> Value {
         "rep_name": it.rep_name,
         "deals": it.deals,
         "won": it.won,
-        "rate": it.rate(),
+        "rate": (it.deals > 0).then(|| it.rate()),
         "win_probability": {
             "mean": it.estimate.mean, "low": it.estimate.low, "high": it.estimate.high,
         },
         "team": it.team.mean,
         "amount": it.worth,
-        "place": it.place,
+        "place": it.place.map(|place| place.at),
+        "of": it.place.map(|place| place.of),
         "thin": it.evidence.thin,
         "router": it.router(),
     })

@@ -42,7 +42,7 @@ pub use image::{Image, Part};
 pub use learn::{Deal, learn, unlearn};
 pub use predict::{Estimate, Evidence, Query, evidence, predict};
 pub use segment::{Segment, segment};
-pub use standings::{Known, Standing, level_label, standings};
+pub use standings::{Filter, Known, Place, Standing, Status, Table, level_label, standings};
 pub use worth::{Prospect, Worth};
 
 /// Learned numbers: shared by all reps of a domain (`shared_id`) or of one rep (id = rep id). The

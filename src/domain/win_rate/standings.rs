@@ -1,7 +1,13 @@
 //! What people want to see: of each rep in each part of the segment the deals, the plain rate, what the
 //! model makes of it, and what follows for the choice.
 
+mod circles;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
+
+use circles::Circles;
 
 use super::features::{ALL, is_tenure, tenure_feature};
 use super::predict::{Estimate, Evidence, Query, evidence};
@@ -10,9 +16,49 @@ use super::worth::{Prospect, Worth};
 use super::{Block, Observation};
 use crate::domain::ids::RepId;
 use crate::domain::policy::Objective;
+use crate::domain::time::Timestamp;
 
 /// The leads that a level's figures are about: as many of its deals, evenly spaced in time.
 const LEADS: usize = 64;
+
+/// What the table is made of.
+pub struct Table<'a> {
+    pub shared: &'a Block,
+    /// The closed deals that are kept, 400 days: who closed each, and what was learned from it.
+    pub deals: Vec<(&'a RepId, &'a Observation)>,
+    pub reps: BTreeMap<RepId, Known<'a>>,
+    /// The members of each territory in force.
+    pub territories: Vec<Vec<RepId>>,
+    /// What the choice goes by.
+    pub objective: Objective,
+}
+
+/// What is known of a rep: what was learned, and what the rep's own event says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    pub block: Option<&'a Block>,
+    pub name: Option<&'a str>,
+    pub hired_at: Option<Timestamp>,
+    pub status: Status,
+}
+
+/// Whether a rep is one to choose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Status {
+    Active,
+    Inactive,
+    /// Deleted, or known from deals only.
+    #[default]
+    Gone,
+}
+
+/// The rows that are asked for; None = all.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub rep_id: Option<RepId>,
+    /// As `Standing::level`.
+    pub level: Option<String>,
+}
 
 /// A rep in one part of the segment: `industry=software`, or `all`.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +66,9 @@ pub struct Standing {
     pub rep_id: RepId,
     /// As the rep's own event has it.
     pub rep_name: Option<String>,
+    pub status: Status,
     pub level: String,
+    /// Deals of the last 400 days, and how many of them were won. What older ones taught is in the estimate.
     pub deals: u64,
     pub won: u64,
     /// P(win) of this rep, as the router would say it now, with its 90 % interval: the mean over leads like
@@ -31,17 +79,20 @@ pub struct Standing {
     pub team: Estimate,
     /// What a won deal of these leads is expected to bring, in usual amounts.
     pub worth: f64,
-    /// Place among the reps at this level, by what the choice makes the most of; 1 = the first.
-    pub place: usize,
-    /// Whether the data tell the reps apart here; else leads go round.
+    /// None = not one to choose.
+    pub place: Option<Place>,
+    /// Whether the data tell the reps among whom this one is ranked apart here; else leads go round.
     pub evidence: Evidence,
 }
 
-/// What is known of a rep: what was learned, and the name.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Known<'a> {
-    pub block: Option<&'a Block>,
-    pub name: Option<&'a str>,
+/// A place at a level by what the choice makes the most of, among the active reps with whom the rep shares
+/// a territory; among all active ones if it is in none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// 1 = the first.
+    pub at: usize,
+    /// How many are ranked, this rep included.
+    pub of: usize,
 }
 
 /// What the deals of a rep at a level come to.
@@ -51,21 +102,50 @@ struct Count {
     won: u64,
 }
 
-/// A level: what the deals of each rep come to, and the deals themselves.
+/// A level: what the deals of each rep come to, and the deals themselves, by time.
 #[derive(Default)]
 struct Level<'a> {
-    counts: BTreeMap<&'a RepId, Count>,
+    counts: BTreeMap<usize, Count>,
     deals: Vec<&'a Observation>,
 }
 
-/// A lead of a level, made ready to be asked about.
-struct Lead<'a> {
-    query: Query<'a>,
+/// A rep of whom something is learned.
+struct Rep<'a> {
+    id: &'a RepId,
+    known: Known<'a>,
+    /// The number of the time in the job.
+    tenure: u32,
+}
+
+/// The leads of a level, made ready to be asked about.
+struct Leads<'a> {
+    queries: Vec<Query<'a>>,
+    /// One of them, and what a won deal brings in the mean of all, with a rep of whom nothing is known.
     prospect: Prospect<'a>,
+    usual: f64,
+    /// By time in the job: a rep of whom nothing is known.
+    unknown: BTreeMap<u32, Estimate>,
+}
+
+/// What is expected of a rep at a level.
+#[derive(Clone, Copy)]
+struct Looked {
+    estimate: Estimate,
+    team: Estimate,
+    worth: Worth,
+    /// What the choice makes the most of.
+    merit: f64,
+}
+
+/// Those among whom a rep is ranked, at a level.
+struct Ranks {
+    /// Ascending.
+    merits: Vec<f64>,
+    evidence: Evidence,
 }
 
 impl Standing {
-    /// What the deals say, with nothing else known.
+    /// What the deals say, with nothing else known; 0 without deals.
     pub fn rate(&self) -> f64 {
         self.won as f64 / self.deals.max(1) as f64
     }
@@ -77,11 +157,15 @@ impl Standing {
 
     /// What follows for the choice here, before load and caps.
     pub fn router(&self) -> &'static str {
-        match (self.evidence.thin, self.place) {
-            (true, _) => "goes round: too little to tell",
-            (false, 1) => "first choice",
-            (false, 2 | 3) => "among the first",
-            (false, _) => "after others",
+        match (self.status, self.place) {
+            (Status::Inactive, _) => "inactive",
+            (Status::Gone, _) | (_, None) => "gone, or not known",
+            (_, Some(Place { of: 1, .. })) => "only choice",
+            _ if self.evidence.thin => "goes round: too little to tell",
+            (_, Some(Place { at: 1, .. })) => "first choice",
+            (_, Some(Place { at: 2, .. })) => "second choice",
+            (_, Some(Place { at: 3, .. })) => "third choice",
+            _ => "later choice",
         }
     }
 }
@@ -91,84 +175,124 @@ pub fn level_label(level: &str) -> String {
     level.strip_suffix('=').map_or(level.to_owned(), |dimension| format!("{dimension} not known"))
 }
 
-/// All reps at all levels at which they have a deal, by level and place. `deals`: who closed each, and
-/// what was learned from it; `known`: what is known of a rep; `objective`: what the choice goes by.
-pub fn standings<'a>(
-    shared: &'a Block,
-    deals: impl Iterator<Item = (&'a RepId, &'a Observation)>,
-    known: impl Fn(&RepId) -> Known<'a>,
-    objective: Objective,
-) -> Vec<Standing> {
-    let Some(names) = shared.shared().map(|shared| shared.features.names()) else {
+/// The reps of whom something is learned, at `all` and at every level at which a deal is kept: by level, those
+/// who may be chosen first, by what the choice makes the most of.
+pub fn standings(table: &Table<'_>, filter: &Filter) -> Vec<Standing> {
+    let Some(names) = table.shared.shared().map(|shared| shared.features.names()) else {
         return Vec::new();
     };
+    let mut deals = table.deals.clone();
+    deals.sort_by(|(_, a), (_, b)| (a.closed_at, &a.features).cmp(&(b.closed_at, &b.features)));
+    let reps = reps(table, &deals);
+    let numbers: BTreeMap<&RepId, usize> =
+        reps.iter().enumerate().map(|(number, rep)| (rep.id, number)).collect();
+    let wanted = |level: u32| {
+        let name = names.get(level as usize);
+        name.is_some_and(|name| filter.level.as_ref().is_none_or(|wanted| wanted == name))
+    };
+    let levels = levels(&deals, &numbers, wanted);
+    let active: Vec<bool> = reps.iter().map(|rep| rep.known.status == Status::Active).collect();
+    let number = |rep: &RepId| numbers.get(rep).copied();
+    let pools = table.territories.iter().map(|members| members.iter().filter_map(number));
+    let circles = Circles::new(&active, pools);
+    let rows: Vec<usize> = match &filter.rep_id {
+        None => (0..reps.len()).collect(),
+        Some(rep) => number(rep).into_iter().collect(),
+    };
+    let named = |number: u32| names.get(number as usize).map_or("", String::as_str);
+    let mut by_name: Vec<(u32, Level<'_>)> = levels.into_iter().collect();
+    by_name.sort_by_key(|(number, _)| (*number != ALL, named(*number)));
+    let of_level = |(number, level): &(u32, Level<'_>)| {
+        let mut leads = Leads::new(table.shared, names, &level.deals);
+        rank(table, named(*number), &reps, &rows, &circles, &level.counts, &mut leads)
+    };
+    by_name.iter().flat_map(of_level).collect()
+}
+
+/// The reps of whom something is learned, by id; `deals` by time.
+fn reps<'t>(table: &'t Table<'_>, deals: &[(&'t RepId, &'t Observation)]) -> Vec<Rep<'t>> {
+    let latest: BTreeMap<&RepId, &Observation> = deals.iter().copied().collect();
+    let now = deals.last().map(|(_, deal)| deal.closed_at);
+    let tenure = |id: &RepId, known: &Known<'_>| {
+        let mut numbers = latest.get(id).into_iter().flat_map(|deal| &deal.features);
+        let of_deal = numbers.find(|number| is_tenure(**number)).copied();
+        let since_hired = || Some(now?.since(known.hired_at?));
+        of_deal.unwrap_or_else(|| tenure_feature(since_hired()))
+    };
+    let taught =
+        |known: &Known<'_>| known.block.and_then(Block::rep).is_some_and(|it| it.deals > 0);
+    let mut all: BTreeMap<&RepId, Known<'_>> =
+        latest.keys().map(|id| (*id, Known::default())).collect();
+    all.extend(
+        table
+            .reps
+            .iter()
+            .filter(|(id, known)| taught(known) || latest.contains_key(id))
+            .map(|(id, known)| (id, *known)),
+    );
+    all.into_iter().map(|(id, known)| Rep { id, known, tenure: tenure(id, &known) }).collect()
+}
+
+/// The levels that are wanted of these deals, and `all` even if there is none.
+fn levels<'t>(
+    deals: &[(&'t RepId, &'t Observation)],
+    numbers: &BTreeMap<&RepId, usize>,
+    wanted: impl Fn(u32) -> bool,
+) -> BTreeMap<u32, Level<'t>> {
     let mut levels: BTreeMap<u32, Level<'_>> = BTreeMap::new();
-    let mut latest: BTreeMap<&RepId, &Observation> = BTreeMap::new();
+    if wanted(ALL) {
+        levels.entry(ALL).or_default();
+    }
     for (rep, deal) in deals {
-        for number in deal.features.iter().filter(|number| !is_tenure(**number)) {
+        let Some(rep) = numbers.get(rep) else { continue };
+        for number in deal.features.iter().filter(|it| !is_tenure(**it) && wanted(**it)) {
             let level = levels.entry(*number).or_default();
-            let count = level.counts.entry(rep).or_default();
+            let count = level.counts.entry(*rep).or_default();
             count.deals += 1;
             count.won += u64::from(deal.won);
             level.deals.push(deal);
         }
-        let last = latest.entry(rep).or_insert(deal);
-        if last.closed_at < deal.closed_at {
-            *last = deal;
+    }
+    levels
+}
+
+impl<'a> Leads<'a> {
+    /// So many of the deals, evenly spaced in time; without deals a lead of which nothing is known.
+    fn new(shared: &'a Block, names: &[String], deals: &[&Observation]) -> Leads<'a> {
+        let segment = |deal: &Observation| {
+            let levels = deal.features.iter().filter(|it| **it != ALL && !is_tenure(**it));
+            let levels = levels.filter_map(|number| names.get(*number as usize).cloned());
+            Segment { levels: levels.collect() }
+        };
+        let count = deals.len().min(LEADS);
+        let sample = (0..count).filter_map(|at| deals.get(at * deals.len() / count));
+        let mut segments: Vec<Segment> = sample.map(|deal| segment(deal)).collect();
+        if segments.is_empty() {
+            segments.push(Segment::default());
+        }
+        let prospect = |segment: &Segment| Prospect::new(Some(shared), segment);
+        let usual = segments.iter().map(|it| prospect(it).worth(None).expected).sum::<f64>();
+        Leads {
+            queries: segments.iter().map(|it| Query::new(Some(shared), it)).collect(),
+            prospect: prospect(&segments[0]),
+            usual: usual / segments.len() as f64,
+            unknown: BTreeMap::new(),
         }
     }
-    let tenure = |rep: &RepId| {
-        let mut numbers = latest.get(rep).into_iter().flat_map(|deal| &deal.features);
-        numbers.find(|number| is_tenure(**number)).copied().unwrap_or(tenure_feature(None))
-    };
-    let lead = |deal: &Observation| {
-        let levels = deal.features.iter().filter(|number| **number != ALL && !is_tenure(**number));
-        let levels = levels.filter_map(|number| names.get(*number as usize).cloned()).collect();
-        let segment = Segment { levels };
-        let query = Query::new(Some(shared), &segment);
-        Lead { query, prospect: Prospect::new(Some(shared), &segment) }
-    };
-    let mut all: Vec<(u32, Standing)> = Vec::new();
-    for (number, mut level) in levels {
-        let Some(name) = names.get(number as usize) else { continue };
-        let leads: Vec<Lead<'_>> = sample(&mut level.deals).map(lead).collect();
-        let looked = level.counts.keys().map(|rep| look(&leads, known(rep), tenure(rep))).collect();
-        let at_level = rank(shared, name, &level.counts, looked, objective);
-        all.extend(at_level.into_iter().map(|standing| (number, standing)));
-    }
-    let order = |(number, it): &(u32, Standing)| (*number != ALL, it.level.clone(), it.place);
-    all.sort_by_cached_key(order);
-    all.into_iter().map(|(_, standing)| standing).collect()
-}
 
-/// So many deals, evenly spaced in time.
-fn sample<'a>(deals: &mut [&'a Observation]) -> impl Iterator<Item = &'a Observation> {
-    deals.sort_by(|a, b| (a.closed_at, &a.features).cmp(&(b.closed_at, &b.features)));
-    let leads = deals.len().min(LEADS);
-    (0..leads).filter_map(move |at| deals.get(at * deals.len() / leads).copied())
-}
-
-/// A rep at a level.
-struct Looked {
-    rep_name: Option<String>,
-    estimate: Estimate,
-    team: Estimate,
-    worth: Worth,
-}
-
-/// Asks about a rep with each of the leads.
-fn look(leads: &[Lead<'_>], known: Known<'_>, tenure: u32) -> Looked {
-    let own = known.block;
-    let estimates = |own| leads.iter().map(move |lead| lead.query.estimate_at(own, tenure));
-    let worths = || leads.iter().map(|lead| lead.prospect.worth(own));
-    let mean = |of: fn(&Worth) -> f64| {
-        worths().map(|worth| of(&worth)).sum::<f64>() / leads.len().max(1) as f64
-    };
-    Looked {
-        rep_name: known.name.map(str::to_owned),
-        estimate: mean_of(estimates(own)),
-        team: mean_of(estimates(None)),
-        worth: Worth { expected: mean(|worth| worth.expected), moved: mean(|worth| worth.moved) },
+    /// Asks about a rep with each of the leads.
+    fn look(&mut self, rep: &Rep<'_>, objective: Objective) -> Looked {
+        let (queries, own) = (&self.queries, rep.known.block);
+        let asked = |block| queries.iter().map(move |it| it.estimate_at(block, rep.tenure));
+        let estimate = mean_of(asked(own));
+        let unknown = self.unknown.entry(rep.tenure).or_insert_with(|| mean_of(asked(None)));
+        // A rep's part of the amount is the same for every lead.
+        let worth = self.prospect.worth(own);
+        let part = worth.expected / self.prospect.worth(None).expected;
+        let worth = Worth { expected: self.usual * part, ..worth };
+        let by_amount = objective == Objective::ExpectedAmount;
+        let merit = estimate.mean * if by_amount { worth.expected } else { 1.0 };
+        Looked { estimate, team: *unknown, worth, merit }
     }
 }
 
@@ -188,92 +312,71 @@ fn mean_of(estimates: impl Iterator<Item = Estimate>) -> Estimate {
     }
 }
 
+/// The rows of a level.
 fn rank(
-    shared: &Block,
+    table: &Table<'_>,
     level: &str,
-    counts: &BTreeMap<&RepId, Count>,
-    looked: Vec<Looked>,
-    objective: Objective,
+    reps: &[Rep<'_>],
+    rows: &[usize],
+    circles: &Circles,
+    counts: &BTreeMap<usize, Count>,
+    leads: &mut Leads<'_>,
 ) -> Vec<Standing> {
-    let estimates: Vec<Estimate> = looked.iter().map(|one| one.estimate).collect();
-    let evidence = evidence(Some(shared), &estimates);
-    let by_amount = objective == Objective::ExpectedAmount;
-    let worths = looked.iter().map(|one| &one.worth);
-    let evidence = if by_amount { evidence.or_by_amount(Some(shared), worths) } else { evidence };
-    let merit = |one: &Looked| one.estimate.mean * if by_amount { one.worth.expected } else { 1.0 };
-    let place = |one: &Looked| 1 + looked.iter().filter(|it| merit(it) > merit(one)).count();
-    let standing = |((rep, count), one): ((&&RepId, &Count), &Looked)| Standing {
-        rep_id: (*rep).clone(),
-        rep_name: one.rep_name.clone(),
-        level: level.to_owned(),
-        deals: count.deals,
-        won: count.won,
-        estimate: one.estimate,
-        team: one.team,
-        worth: one.worth.expected,
-        place: place(one),
-        evidence,
-    };
-    counts.iter().zip(&looked).map(standing).collect()
+    let mut looked: BTreeMap<usize, Looked> = BTreeMap::new();
+    let mut ranks: BTreeMap<usize, Ranks> = BTreeMap::new();
+    let mut all: Vec<(Option<f64>, Standing)> = Vec::new();
+    for number in rows {
+        let rep = &reps[*number];
+        let mut look = |number: usize| {
+            let one = looked.entry(number);
+            *one.or_insert_with(|| leads.look(&reps[number], table.objective))
+        };
+        let one = look(*number);
+        let circle = circles.of(*number);
+        let ranks = circle.map(|circle| {
+            let among = || Ranks::new(table, circles.members(circle).map(&mut look).collect());
+            &*ranks.entry(circle).or_insert_with(among)
+        });
+        let count = counts.get(number).copied().unwrap_or_default();
+        let standing = Standing {
+            rep_id: rep.id.clone(),
+            rep_name: rep.known.name.map(str::to_owned),
+            status: rep.known.status,
+            level: level.to_owned(),
+            deals: count.deals,
+            won: count.won,
+            estimate: one.estimate,
+            team: one.team,
+            worth: one.worth.expected,
+            place: ranks.map(|ranks| ranks.place(one.merit)),
+            evidence: match ranks {
+                Some(ranks) => ranks.evidence,
+                None => evidence(Some(table.shared), &[one.estimate]),
+            },
+        };
+        all.push((standing.place.map(|_| one.merit), standing));
+    }
+    // Who has no place comes last.
+    let merit = |merit: Option<f64>| merit.unwrap_or(f64::NEG_INFINITY);
+    all.sort_by(|a, b| merit(b.0).total_cmp(&merit(a.0)));
+    all.into_iter().map(|(_, standing)| standing).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::{Deal, learn};
-    use super::*;
-    use crate::domain::time::Timestamp;
-
-    #[test]
-    fn each_rep_stands_where_it_has_deals() {
-        let (ann, bob) = (RepId::new("ann"), RepId::new("bob"));
-        let mut shared = Block::default();
-        let mut blocks = [Block::default(), Block::default()];
-        let mut observations = Vec::new();
-        for number in 0..200_usize {
-            let rep = number % 2;
-            let industry = if number % 4 < 2 { "retail" } else { "software" };
-            let segment = Segment { levels: vec![format!("industry={industry}")] };
-            let deal = Deal {
-                segment: &segment,
-                won: rep == 0 && number % 4 == 0,
-                closed_at: Timestamp(1_700_000_000_000 + number as i64 * 3_600_000),
-                age: None,
-                tenure: None,
-            };
-            let observation = learn(&mut shared, &mut blocks[rep], &deal);
-            observations.push((if rep == 0 { &ann } else { &bob }, observation));
+impl Ranks {
+    fn new(table: &Table<'_>, looked: Vec<Looked>) -> Ranks {
+        let shared = Some(table.shared);
+        let estimates: Vec<Estimate> = looked.iter().map(|one| one.estimate).collect();
+        let mut evidence = evidence(shared, &estimates);
+        if table.objective == Objective::ExpectedAmount {
+            evidence = evidence.or_by_amount(shared, looked.iter().map(|one| &one.worth));
         }
-        let known = |rep: &RepId| match *rep == ann {
-            true => Known { block: Some(&blocks[0]), name: Some("Ann Lee") },
-            false => Known { block: Some(&blocks[1]), name: None },
-        };
-        let deals = observations.iter().map(|(rep, observation)| (*rep, observation));
-        let all = standings(&shared, deals, known, Objective::WinProbability);
-        assert_eq!((all[0].rep_name.as_deref(), &all[1].rep_name), (Some("Ann Lee"), &None));
-        let shown: Vec<(&str, &str, u64, u64, usize)> = all
-            .iter()
-            .map(|it| (it.level.as_str(), it.rep_id.as_str(), it.deals, it.won, it.place))
-            .collect();
-        let expected = [
-            ("all", "ann", 100, 50, 1),
-            ("all", "bob", 100, 0, 2),
-            ("industry=retail", "ann", 50, 50, 1),
-            ("industry=retail", "bob", 50, 0, 2),
-            ("industry=software", "ann", 50, 0, 1),
-            ("industry=software", "bob", 50, 0, 2),
-        ];
-        assert_eq!(shown, expected);
-        let (first, second) = (&all[2], &all[3]);
-        assert!(first.estimate.mean < 1.0 && first.estimate.mean > first.team.mean);
-        assert!(second.estimate.mean > 0.0 && second.estimate.mean < second.team.mean);
-        assert!(!first.evidence.thin);
+        let mut merits: Vec<f64> = looked.iter().map(|one| one.merit).collect();
+        merits.sort_by(f64::total_cmp);
+        Ranks { merits, evidence }
     }
 
-    #[test]
-    fn without_deals_there_is_nothing_to_see() {
-        let known = |_: &RepId| Known::default();
-        let none =
-            standings(&Block::default(), std::iter::empty(), known, Objective::WinProbability);
-        assert!(none.is_empty());
+    fn place(&self, merit: f64) -> Place {
+        let not_better = self.merits.partition_point(|other| *other <= merit);
+        Place { at: 1 + self.merits.len() - not_better, of: self.merits.len() }
     }
 }
