@@ -10,6 +10,7 @@ use crate::demo::clock::VirtualClock;
 use crate::demo::show::{Options, Show};
 use crate::demo::stage::Stage;
 use crate::domain::time::Timestamp;
+use crate::runtime::refusal::explained;
 use crate::runtime::run::Exit;
 use crate::runtime::shutdown::{Signals, Stop};
 use crate::telemetry::http::{self, Endpoint};
@@ -66,7 +67,7 @@ fn show(args: &Args, listener: TcpListener) -> io::Result<bool> {
     let stage = Stage::new(clock, metrics.clone(), "Fernhill Instruments · demonstration");
     let address = listener.local_addr()?.to_string();
     let endpoint = Endpoint { metrics, health: stage.health.clone() };
-    let router = endpoint.router(page::routes(stage.board.clone()));
+    let router = explained(endpoint.router(page::routes(stage.board.clone())));
     let stop = Stop::default();
     serve(listener, router, stop.clone())?;
     let program = std::env::args().next().unwrap_or_else(|| "lead-router".to_owned());

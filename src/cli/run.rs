@@ -25,8 +25,9 @@ use crate::kafka::{KafkaLog, Trouble};
 use crate::registry::{Resolver, subjects_out};
 use crate::runtime::clock::WallClock;
 use crate::runtime::lag;
+use crate::runtime::routes;
 use crate::runtime::run::{self as service, Ended, Exit, Seat, Served};
-use crate::runtime::view::{self, Feed, View};
+use crate::runtime::view::{Feed, View};
 use crate::telemetry::http::{self, Endpoint, Health};
 use crate::telemetry::lag::Lag;
 use crate::telemetry::logging;
@@ -112,7 +113,7 @@ fn prepared(settings: &Settings) -> Result<(Layout, Served, Shared), Exit> {
     let served = Served {
         listener,
         endpoint: Endpoint { metrics: Arc::clone(&metrics), health: Arc::clone(&health) },
-        more: view::router(Arc::clone(&view)),
+        more: routes::router(Arc::clone(&view)),
     };
     let ready = Arc::new(Readiness::new(settings.workers, health));
     let lag = Arc::new(Lag::new(Arc::clone(&metrics)));

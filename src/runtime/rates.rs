@@ -3,14 +3,14 @@
 //! commit left; no decision ever looks here.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::{HeaderValue, header};
-use axum::response::{Html, IntoResponse, Response};
-use serde_json::Value;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderValue;
+use axum::response::Response;
 
+use super::params::Params;
+use super::refusal::Refusal;
+use super::routes::{Asked, ReadSide, a_page, written};
 use super::view::View;
 use crate::codec::json::standing;
 use crate::domain::ids::RepId;
@@ -26,24 +26,39 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 
 /// `GET /domains/{domain}/rates`.
 pub(super) async fn rates(
-    State(view): State<Arc<View>>,
+    State(side): State<ReadSide>,
     Path(domain): Path<String>,
-) -> Json<Value> {
-    let rows = of(&view, &domain);
-    Json(rows.iter().map(standing).collect())
+    Query(asked): Asked,
+) -> Result<Response, Refusal> {
+    let filter = filter(asked)?;
+    let rates = move |view: &View, domain: &str| json(&of(view, domain, &filter));
+    Ok(written(side.ask(&side.rates, &domain, rates).await?))
 }
 
 /// `GET /domains/{domain}/rates/page`.
-pub(super) async fn page(State(view): State<Arc<View>>, Path(domain): Path<String>) -> Response {
-    let headers = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    (headers, Html(html(&domain, &of(&view, &domain)))).into_response()
+pub(super) async fn page(
+    State(side): State<ReadSide>,
+    Path(domain): Path<String>,
+    Query(asked): Asked,
+) -> Result<Response, Refusal> {
+    let filter = filter(asked)?;
+    let page = move |view: &View, domain: &str| html(domain, &of(view, domain, &filter));
+    Ok(a_page(POLICY, side.ask(&side.rates, &domain, page).await?))
 }
 
-fn of(view: &View, domain: &str) -> Vec<Standing> {
+fn filter(asked: Vec<(String, String)>) -> Result<Filter, Refusal> {
+    let params = Params::check(asked, &["rep", "segment"])?;
+    let rep_id = params.text("rep").map(|rep| RepId::new(&rep));
+    Ok(Filter { rep_id, level: params.text("segment") })
+}
+
+/// A list, written row by row: as one value it would be many times as large as its text.
+fn json(rows: &[Standing]) -> String {
+    let rows: Vec<String> = rows.iter().map(|it| standing(it).to_string()).collect();
+    format!("[{}]", rows.join(","))
+}
+
+fn of(view: &View, domain: &str, filter: &Filter) -> Vec<Standing> {
     let (blocks, deals) = (view.learned(domain), view.deals(domain));
     let reps = view.reps(domain);
     let Some(shared) = blocks.get(&shared_id()) else { return Vec::new() };
@@ -63,7 +78,7 @@ fn of(view: &View, domain: &str) -> Vec<Standing> {
         territories: view.territories(domain),
         objective: view.objective(domain),
     };
-    standings(&table, &Filter::default())
+    standings(&table, filter)
 }
 
 fn html(domain: &str, rows: &[Standing]) -> String {

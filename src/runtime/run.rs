@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 
 use crate::telemetry::http::{self, Endpoint, Pulse};
 
+use super::refusal;
 use super::shutdown::{Signals, Stop};
 
 /// From the signal to the end of the process.
@@ -130,7 +131,7 @@ where
         }
     }
     drop(ended);
-    let router = served.endpoint.router(served.more);
+    let router = refusal::explained(served.endpoint.router(served.more));
     tokio::spawn(async move {
         if let Err(error) = http::serve(served.listener, router, std::future::pending()).await {
             tracing::error!(%error, "HTTP ended");

@@ -4,16 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use dashmap::DashMap;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::rates;
 use super::sla_table::{Question, SlaTable};
 use crate::domain::entity::{Entity, EntityKey, Kind, LeadEntity, Phase, RepEntity};
 use crate::domain::fact::Fact;
@@ -72,7 +65,7 @@ pub struct View {
     /// What was learned, and the deals that it was learned from, for the table of win rates.
     learned: DashMap<Key, Seen<Arc<Block>>>,
     deals: DashMap<Key, Seen<Arc<(RepId, Observation)>>>,
-    /// What each domain's policy makes the most of.
+    /// What each domain's policy makes the most of; each domain that is known has one.
     objectives: DashMap<DomainId, Seen<Objective>>,
     /// Shards that were taken away: what is held of them is old, and good again if they are reused.
     away: DashMap<i32, ()>,
@@ -95,6 +88,12 @@ impl Default for View {
 }
 
 impl View {
+    /// Whether an event of the domain has come and its shard is ours: the first one stores a policy.
+    pub fn knows(&self, domain: &str) -> bool {
+        let seen = self.objectives.get(&DomainId::new(domain)).map(|seen| seen.value().shard);
+        seen.is_some_and(|shard| !self.away.contains_key(&shard))
+    }
+
     pub fn lead(&self, domain: &str, id: &str) -> Option<LeadView> {
         let key = (DomainId::new(domain), Arc::from(id));
         let seen = self.leads.get(&key)?.value().clone();
@@ -134,8 +133,8 @@ impl View {
         found
     }
 
-    /// The leads of a domain that nobody has, the longest waiting first, at most so many.
-    pub fn waiting(&self, domain: &str, most: usize) -> Vec<(String, LeadView)> {
+    /// The leads of a domain that nobody has, the longest waiting first.
+    pub fn waiting(&self, domain: &str) -> Vec<(String, LeadView)> {
         let waits = |view: &LeadView| {
             let meant = matches!(view.reason, Some("do_not_route" | "locked"));
             view.phase == "queued" || view.phase == "parked" && !meant
@@ -148,7 +147,6 @@ impl View {
             .map(|entry| (entry.key().1.to_string(), entry.value().is.clone()))
             .collect();
         found.sort_by(|a, b| (a.1.decided_at_ms, &a.0).cmp(&(b.1.decided_at_ms, &b.0)));
-        found.truncate(most);
         found
     }
 
@@ -165,6 +163,13 @@ impl View {
             .collect();
         found.sort();
         found
+    }
+
+    /// The table of SLA state.
+    pub fn sla(&self, domain: &str, question: &Question, now: i64) -> Value {
+        let away = |shard| self.away.contains_key(&shard);
+        let answer = self.sla.ask(domain, question, now, away);
+        answer.unwrap_or_else(|| SlaTable::without_ladders(domain, question, now))
     }
 
     fn note_move(&self, fact: &Fact) {
@@ -360,107 +365,4 @@ impl<O: Observer> Observer for Feed<O> {
         self.view.put(shard, key, Some(entity));
         self.next.loaded(shard, key, entity);
     }
-}
-
-/// Leads that one answer lists.
-const LISTED: usize = 1_000;
-/// Rows of each list of an answer.
-const ROWS: usize = 50;
-/// The page on the table of SLA state: it asks for the JSON beside it.
-const SLA_PAGE: &str = include_str!("sla.html");
-
-/// `GET /domains/{domain}/leads/{id}`, `…/reps`, `…/waiting`, `…/unstaffed`, `…/moves`, `…/sla` (`?rep=`, `?class=`,
-/// `?limit=`) and `…/sla/page`, `…/rates` and `…/rates/page`.
-pub fn router(view: Arc<View>) -> Router {
-    Router::new()
-        .route("/domains/{domain}/leads/{id}", get(lead))
-        .route("/domains/{domain}/reps", get(reps))
-        .route("/domains/{domain}/waiting", get(waiting))
-        .route("/domains/{domain}/unstaffed", get(unstaffed))
-        .route("/domains/{domain}/moves", get(moves))
-        .route("/domains/{domain}/sla", get(sla))
-        .route("/domains/{domain}/sla/page", get(|| async { Html(SLA_PAGE) }))
-        .route("/domains/{domain}/rates", get(rates::rates))
-        .route("/domains/{domain}/rates/page", get(rates::page))
-        .with_state(view)
-}
-
-#[derive(Debug, Deserialize)]
-struct SlaQuery {
-    rep: Option<String>,
-    class: Option<String>,
-    limit: Option<usize>,
-}
-
-async fn sla(
-    State(view): State<Arc<View>>,
-    Path(domain): Path<String>,
-    Query(query): Query<SlaQuery>,
-) -> Response {
-    let limit = query.limit.unwrap_or(ROWS).min(LISTED);
-    let question = Question { rep: query.rep, class: query.class, limit };
-    let away = |shard| view.away.contains_key(&shard);
-    match view.sla.ask(&domain, &question, super::clock::now().0, away) {
-        Some(answer) => Json(answer).into_response(),
-        None => (StatusCode::NOT_FOUND, "not known to this process\n").into_response(),
-    }
-}
-
-async fn lead(
-    State(view): State<Arc<View>>,
-    Path((domain, id)): Path<(String, String)>,
-) -> Response {
-    match view.lead(&domain, &id) {
-        Some(lead) => Json(json!({
-            "domain": domain,
-            "lead_id": id,
-            "phase": lead.phase,
-            "assignment_no": lead.assignment_no,
-            "rep_id": lead.rep_id,
-            "queue_id": lead.queue_id,
-            "territory_id": lead.territory_id,
-            "reason": lead.reason,
-            "decided_at": lead.decided_at_ms,
-            "next_due_at": lead.next_due_at_ms,
-            "touched_at": lead.touched_at_ms,
-        }))
-        .into_response(),
-        None => (StatusCode::NOT_FOUND, "not known to this process\n").into_response(),
-    }
-}
-
-async fn reps(State(view): State<Arc<View>>, Path(domain): Path<String>) -> Json<Value> {
-    let reps = view.reps(&domain);
-    Json(Value::from(
-        reps.into_iter()
-            .map(|(id, rep)| {
-                json!({
-                    "rep_id": id, "name": rep.name, "active": rep.active, "paused": rep.paused,
-                    "weight": rep.weight,
-                })
-            })
-            .collect::<Vec<_>>(),
-    ))
-}
-
-async fn waiting(State(view): State<Arc<View>>, Path(domain): Path<String>) -> Json<Value> {
-    let waiting = view.waiting(&domain, LISTED).into_iter().map(|(id, lead)| {
-        json!({
-            "lead_id": id, "phase": lead.phase, "queue_id": lead.queue_id, "reason": lead.reason,
-            "since_at": lead.decided_at_ms,
-        })
-    });
-    Json(waiting.collect())
-}
-
-async fn unstaffed(State(view): State<Arc<View>>, Path(domain): Path<String>) -> Json<Value> {
-    let unstaffed = view.unstaffed(&domain).into_iter();
-    Json(unstaffed.map(|(id, count)| json!({ "territory_id": id, "members": count })).collect())
-}
-
-async fn moves(State(view): State<Arc<View>>, Path(domain): Path<String>) -> Json<Value> {
-    let moves = view.moves(&domain).into_iter().map(|(cause, from, to, leads)| {
-        json!({ "cause": cause, "from": from, "to": to, "leads": leads })
-    });
-    Json(moves.collect())
 }
