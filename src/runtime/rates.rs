@@ -115,8 +115,8 @@ fn line(it: &Standing) -> String {
         rep(it),
         it.deals,
         it.won,
-        percent(it.team.mean),
         percent(it.estimate.mean),
+        percent(it.team.mean),
         it.team.mean * 100.0,
         (high - low).max(0.5),
         it.estimate.mean * 100.0,
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn what_the_estimate_is_drawn_towards_is_shown() {
         let line = line(&row("ann"));
-        let numbers = ["100.0 %", "20.7 %", "31.2 %"].map(|number| line.find(number));
+        let numbers = ["100.0 %", "31.2 %", "20.7 %"].map(|number| line.find(number));
         assert!(numbers.is_sorted() && numbers[0].is_some(), "{line}");
         assert!(line.contains("<u style=\"left:20.7%\">"), "{line}");
         assert!(line.contains("second choice<br><small>2 of 2"), "{line}");
