@@ -386,11 +386,12 @@ fn reps(report: &Report) -> String {
             level.len()
         );
     }
-    let note = "Deals won of those closed in the last 400 days, the plain rate; then P(win) as the router says it at the end, with its \
-                90 % interval: the mean over the kinds of leads that closed in that segment, the same for every \
-                rep. So it differs from the plain rate where a rep had easier or harder leads than the \
-                others, and where there are few deals: then it is close to that of a rep of whom nothing is \
-                known <i class=\"key said\"></i>. Where the data do not tell reps apart, leads go round.";
+    let note = "Deals won of those closed in the last 400 days, the plain rate; then P(win) as the router says it \
+                at the end, with its 90 % interval: the mean over the kinds of leads that closed in that segment, \
+                the same for every rep. So it differs from the plain rate where a rep had easier or harder \
+                leads than the others, and where there are few deals: then it is close to that of a rep of \
+                whom nothing is known <i class=\"key said\"></i>. Where the data do not tell reps apart, \
+                leads go round.";
     section("Who wins what", note, &out)
 }
 

@@ -24,7 +24,8 @@ const LEADS: usize = 64;
 /// What the table is made of.
 pub struct Table<'a> {
     pub shared: &'a Block,
-    /// The closed deals that are kept, 400 days: who closed each, and what was learned from it.
+    /// The closed deals that are kept, 400 days from their last event: who closed each, and what was learned
+    /// from it.
     pub deals: Vec<(&'a RepId, &'a Observation)>,
     pub reps: BTreeMap<RepId, Known<'a>>,
     /// The members of each territory in force.
