@@ -16,7 +16,7 @@ use super::ledger::{Ledger, Row, company, number};
 use super::odds::Odds;
 use super::replay::Heard;
 use super::report::Read;
-use super::stats::{Interval, needed};
+use super::stats::{Interval, needed, wilson};
 use super::warnings::Warning;
 use crate::domain::ids::{DomainId, RepId};
 use crate::domain::input::Input;
@@ -420,13 +420,15 @@ fn arm_shown(
         Arm::Control => (found, &found.control),
         Arm::Treatment => (found, &found.treatment),
     });
+    let won = closed.iter().filter(|it| it.trial.reward > 0.0).count();
+    let alone = || wilson(won as f64 / closed.len().max(1) as f64, closed.len() as f64);
     ArmShown {
         leads: own.len(),
         too_recent: own.len() - mature,
         open: mature - closed.len(),
         closed: closed.len(),
-        won: closed.iter().filter(|it| it.trial.reward > 0.0).count(),
-        rate: mean.map_or_else(Interval::unknown, |(found, mean)| found.share(mean)),
+        won,
+        rate: mean.map_or_else(alone, |(found, mean)| found.share(mean)),
         companies: companies.len(),
         design_effect: found.map_or(1.0, Difference::design_effect),
         independent: mean.map_or(0.0, |(found, mean)| found.independent(mean)),

@@ -17,11 +17,6 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Of a share of which nothing is known.
-    pub fn unknown() -> Interval {
-        Interval { estimate: 0.0, low: 0.0, high: 1.0 }
-    }
-
     pub fn contains(&self, truth: f64) -> bool {
         self.low <= truth && truth <= self.high
     }
@@ -63,7 +58,7 @@ pub fn student_95(freedom: f64) -> f64 {
 /// Wilson's 95 % interval of a share (Wilson 1927); `n` may be an effective number.
 pub fn wilson(share: f64, n: f64) -> Interval {
     if n <= 0.0 {
-        return Interval { estimate: share, ..Interval::unknown() };
+        return Interval { estimate: share, low: 0.0, high: 1.0 };
     }
     let z2 = Z_95 * Z_95;
     let centre = (share + z2 / (2.0 * n)) / (1.0 + z2 / n);

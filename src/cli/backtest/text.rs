@@ -272,24 +272,25 @@ fn write_lift(report: &LiftReport, out: &mut String) -> fmt::Result {
     }
     let day = |time: &str| time.get(..10).unwrap_or_default().to_owned();
     let date = |time: &Option<String>| time.as_deref().map(day).unwrap_or_default();
-    writeln!(
-        out,
-        "{} leads of an experiment, {} to {}. Those decided until {} count: {:.0} days later {} of the deals that \
-         close have closed.\n",
-        read.leads,
-        date(&read.from),
-        date(&read.to),
-        day(&report.decided_until),
-        report.horizon_days,
-        percent(report.covered)
-    )?;
+    let (from, to) = (date(&read.from), date(&read.to));
+    write!(out, "{} leads of an experiment, {from} to {to}.", read.leads)?;
+    if read.leads > 0 {
+        write!(
+            out,
+            " Those decided until {} count: {:.0} days later {} of the deals that close have closed.",
+            day(&report.decided_until),
+            report.horizon_days,
+            percent(report.covered)
+        )?;
+    }
+    writeln!(out, "\n")?;
     writeln!(
         out,
         "{:<12} {:>9} {:>11} {:>8} {:>8} {:>8}   won of the closed, with its 95 % interval",
         "arm", "leads", "too recent", "open", "closed", "won"
     )?;
     let mut row = |name: &str, it: &ArmShown| {
-        let rate = rate(&it.rate);
+        let rate = if it.closed > 0 { rate(&it.rate) } else { "–".to_owned() };
         writeln!(
             out,
             "{name:<12} {:>9} {:>11} {:>8} {:>8} {:>8}   {rate}",
@@ -298,7 +299,9 @@ fn write_lift(report: &LiftReport, out: &mut String) -> fmt::Result {
     };
     row("treatment", &report.treatment)?;
     row("control", &report.control)?;
-    writeln!(out, "\n{}", drawn(&report.drawn))?;
+    if read.leads > 0 {
+        writeln!(out, "\n{}", drawn(&report.drawn))?;
+    }
     if let Some(difference) = &report.difference {
         writeln!(out, "\ndifference               {}   (Newcombe 1998)", points(difference))?;
     }
