@@ -136,11 +136,7 @@ fn a_company_that_is_known_when_the_arm_is_drawn_counts() {
         lines.push(text);
         lines.extend(out.iter().map(Value::to_string));
     };
-    feed(rep("ann", true, T0));
-    feed(rep("bob", true, T0));
-    let members = json!([{ "rep_id": "ann" }, { "rep_id": "bob" }]);
-    let all = json!({ "event_id": "t", "territory_id": "all", "name": "All", "members": members });
-    feed(line("territory-changed", T0, all));
+    company().into_iter().for_each(&mut feed);
     for number in 0..80_i64 {
         let at = T0 + (number + 1) * HOUR;
         let id = format!("L{number}");

@@ -30,6 +30,13 @@ fn rep(id: &str, active: bool, at: i64) -> String {
     line("rep-changed", at, value)
 }
 
+/// Ann and bob, who share a territory.
+fn company() -> [String; 3] {
+    let members = json!([{ "rep_id": "ann" }, { "rep_id": "bob" }]);
+    let all = json!({ "event_id": "t", "territory_id": "all", "name": "All", "members": members });
+    [rep("ann", true, T0), rep("bob", true, T0), line("territory-changed", T0, all)]
+}
+
 /// `leads` leads, one an hour, to ann and bob; each closes a day later: ann wins every second one of hers,
 /// bob none. Every line in, followed by what the router said.
 fn recording(policy: &str, leads: i64) -> Vec<String> {
@@ -58,14 +65,7 @@ fn record(
         lines.extend(out.iter().map(Value::to_string));
         out.iter().find_map(|it| it["value"]["rep_id"].as_str().map(str::to_owned))
     };
-    let members = json!([{ "rep_id": "ann" }, { "rep_id": "bob" }]);
-    feed(rep("ann", true, T0));
-    feed(rep("bob", true, T0));
-    feed(line(
-        "territory-changed",
-        T0,
-        json!({ "event_id": "t", "territory_id": "all", "name": "All", "members": members }),
-    ));
+    company().into_iter().for_each(|line| drop(feed(line)));
     let mut deals: Vec<(i64, String)> = Vec::new();
     for number in 0..leads {
         let at = T0 + HOUR * (number + 1);
