@@ -8,6 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::HeaderValue;
 use axum::response::Response;
 
+use super::gate::Gate;
 use super::params::Params;
 use super::refusal::Refusal;
 use super::routes::{Asked, ReadSide, a_page, written};
@@ -33,8 +34,9 @@ pub(super) async fn rates(
     Query(asked): Asked,
 ) -> Result<Response, Refusal> {
     let filter = filter(asked)?;
+    let gate = gate(&side, &filter);
     let rates = move |view: &View, domain: &str| json(&of(view, domain, &filter));
-    Ok(written(side.ask(&side.rates, &domain, rates).await?))
+    Ok(written(side.ask(gate, &domain, rates).await?))
 }
 
 /// `GET /domains/{domain}/rates/page`.
@@ -44,8 +46,15 @@ pub(super) async fn page(
     Query(asked): Asked,
 ) -> Result<Response, Refusal> {
     let filter = filter(asked)?;
+    let gate = gate(&side, &filter);
     let page = move |view: &View, domain: &str| html(domain, &filter, &of(view, domain, &filter));
-    Ok(a_page(POLICY, side.ask(&side.rates, &domain, page).await?))
+    Ok(a_page(POLICY, side.ask(gate, &domain, page).await?))
+}
+
+/// A part of the table is worked out soon and does not wait for the whole.
+fn gate<'s>(side: &'s ReadSide, filter: &Filter) -> &'s Gate {
+    let whole = filter.rep_id.is_none() && filter.level.is_none();
+    if whole { &side.rates } else { &side.lists }
 }
 
 fn filter(asked: Vec<(String, String)>) -> Result<Filter, Refusal> {

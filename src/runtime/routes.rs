@@ -40,8 +40,8 @@ pub(super) type Asked = Query<Vec<(String, String)>>;
 #[derive(Clone, Default)]
 pub(super) struct ReadSide {
     view: Arc<View>,
-    lists: Gate,
-    /// Apart: the table of win rates may take seconds, and who looks at the SLA asks every other second.
+    pub(super) lists: Gate,
+    /// Apart: the whole table of win rates may take seconds, and who looks at the SLA asks every other second.
     pub(super) rates: Gate,
 }
 

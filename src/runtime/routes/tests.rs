@@ -234,7 +234,9 @@ fn the_probes_answer_while_a_question_is_worked_out() {
         assert!(asked.iter().all(|one| !one.is_finished()), "each waits for its turn");
         // The table of win rates holds up nobody else.
         drop(lists);
-        assert_eq!(server.get(&address("reps")).0, 200);
+        for path in ["reps", "rates?rep=ann", "rates/page?segment=all"] {
+            assert_eq!(server.get(&address(path)).0, 200, "{path}");
+        }
         assert!(!asked[5].is_finished() && !asked[6].is_finished());
         drop(rates);
         let answered = asked.into_iter().map(|one| one.join().expect("an answer"));
