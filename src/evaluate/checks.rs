@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::cohort::Cohort;
 use super::lift::{Drawing, LiftReport};
-use super::stats::Z_99_9;
+use super::stats::binomial_test;
 use super::warnings::{Warning, percent};
 use crate::domain::policy::ControlUnit;
 
@@ -12,16 +12,27 @@ use crate::domain::policy::ControlUnit;
 pub(super) const FEW: usize = 5;
 /// Fewer companies of equal size than this leave the interval to a guess.
 const CLUSTERS_MIN: f64 = 20.0;
-/// A larger share of the leads with deals should have a decision.
-const UNDECIDED_MAX: f64 = 0.02;
+/// So much may be missing without a word.
+const MISSING_MAX: f64 = 0.02;
+/// With more won leads without an amount than this the amounts do not judge.
+pub(super) const AMOUNTS_MISSING_MAX: f64 = 0.1;
+/// Shares of the arms that come by chance once in so many recordings are told.
+const ARM_LEVEL: f64 = 0.001;
 
 /// What the recording lacks.
 pub(super) struct Recorded {
+    /// Decisions of the comparison of which the weights are not known.
     pub weights_unknown: usize,
     pub unlinked: usize,
-    /// Leads with a deal and without a decision; and with a deal at all.
+    pub deals: usize,
+    /// Leads of the recording with a deal and without a decision; and with a deal at all.
     pub undecided: usize,
     pub with_deals: usize,
+}
+
+/// Whether so many of all are more than may be missing.
+pub(super) fn is_many(some: usize, all: usize) -> bool {
+    some as f64 > MISSING_MAX * all as f64
 }
 
 pub(super) fn warnings(
@@ -32,7 +43,7 @@ pub(super) fn warnings(
 ) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |kind, text: String| warnings.push(Warning { kind, text });
-    if recorded.undecided as f64 > UNDECIDED_MAX * recorded.with_deals as f64 {
+    if is_many(recorded.undecided, recorded.with_deals) {
         let text = format!(
             "{} of {} leads with deals have no decision in the recording: lead-assigned records are missing, or \
              they were decided before it begins.",
@@ -40,9 +51,12 @@ pub(super) fn warnings(
         );
         warn("decisions_missing", text);
     }
-    if recorded.unlinked > 0 {
+    if is_many(recorded.unlinked, recorded.deals) {
         let text = format!("{} deals name no lead; they count for no arm.", recorded.unlinked);
         warn("unlinked_deals", text);
+    }
+    for text in shares(drawings) {
+        warn("arm_shares", text);
     }
     if report.difference.is_none() {
         warn(
@@ -52,9 +66,6 @@ pub(super) fn warnings(
                 .to_owned(),
         );
         return warnings;
-    }
-    for text in shares(drawings) {
-        warn("arm_shares", text);
     }
     if report.control.won.min(report.control.closed - report.control.won) < FEW {
         warn(
@@ -87,28 +98,43 @@ pub(super) fn warnings(
     let nameless =
         drawings.iter().filter(|it| it.company == 0 && it.unit != Some(ControlUnit::Lead));
     let nameless = nameless.count();
-    if nameless > 0 {
+    if is_many(nameless, drawings.len()) {
         let text = format!(
             "Of {nameless} leads the lead-created record is missing, so their company is not known: they count \
              as drawn by themselves, and the interval may be too narrow."
         );
         warn("companies_unknown", text);
     }
-    if drawn.left_out > 0 {
+    if is_many(drawn.left_out, report.treatment.closed + report.control.closed) {
         let text = format!(
             "{} closed leads are left out: of their routing domain under that control share one arm has none.",
             drawn.left_out
         );
         warn("strata_left_out", text);
     }
-    if recorded.weights_unknown > 0 {
+    if is_many(recorded.weights_unknown, drawings.len()) {
         let text = format!(
-            "{} decisions stand in the recording before the rep and territory records that they were made by, or \
-             after later ones: the doubly robust estimate, which needs the weights, is left out. Give the \
-             records in the order in which they were read.",
+            "Of {} decisions the rep and territory records that they were made by do not stand before them in the \
+             recording: the doubly robust estimate, which needs the weights, is left out.",
             recorded.weights_unknown
         );
         warn("weights_unknown", text);
+    }
+    if let Some(amount) = &report.amount {
+        let [treated, control] = amount.without;
+        let won = [report.treatment.won, report.control.won];
+        if is_many(treated + control, won[0] + won[1]) {
+            let text = format!(
+                "{treated} of {} won leads of the treatment and {control} of {} of the control arm state no amount, or \
+                 one in another currency than {}: they are left out of the amounts, lost leads are not, so the \
+                 amounts are too low, and their difference is wrong where the arms differ in this.{}",
+                won[0],
+                won[1],
+                amount.currency,
+                if amount.judges { "" } else { " They do not judge." }
+            );
+            warn("amounts_missing", text);
+        }
     }
     if cohort.is_short() {
         warn(
@@ -126,26 +152,29 @@ pub(super) fn warnings(
 }
 
 /// Where another share of what was drawn is in the control arm than the policy says (the sample ratio
-/// mismatch of Fabijan et al. 2019): a normal test at the level of one in a thousand.
+/// mismatch of Fabijan et al. 2019).
 fn shares(drawings: &[Drawing]) -> Vec<String> {
     let mut strata: BTreeMap<u64, (f64, BTreeMap<u64, bool>)> = BTreeMap::new();
-    for it in drawings {
-        let Some(share) = it.share.filter(|share| *share > 0.0 && *share < 1.0) else { continue };
+    // Drawn by company, of which there is none known.
+    let alone = |it: &&Drawing| it.unit != Some(ControlUnit::Lead) && it.company == 0;
+    for it in drawings.iter().filter(|it| !alone(it)) {
+        let Some(share) = it.share else { continue };
         let (_, units) = strata.entry(it.trial.stratum).or_insert_with(|| (share, BTreeMap::new()));
         units.entry(it.trial.cluster).or_insert_with(|| it.is_control());
     }
     let named: BTreeSet<&str> = drawings.iter().map(|it| super::lift::unit_name(it.unit)).collect();
     let what = if named.contains("account") { "companies or leads" } else { "leads" };
+    let level = ARM_LEVEL / strata.len().max(1) as f64;
     let off = |(share, units): (f64, BTreeMap<u64, bool>)| {
-        let n = units.len() as f64;
-        let control = units.values().filter(|control| **control).count() as f64;
-        let far = (control - n * share).abs() - 0.5;
-        (far > Z_99_9 * (n * share * (1.0 - share)).sqrt()).then(|| {
+        let control = units.values().filter(|control| **control).count();
+        let by_chance = binomial_test(control as u64, units.len() as u64, share);
+        (by_chance < level).then(|| {
             format!(
-                "{control:.0} of {n:.0} {what} are in the control arm, {}; the policy says {}. Decisions of one \
-                 arm are missing in the recording, or the arms were not drawn by this policy: the difference is \
-                 not to be believed.",
-                percent(control / n),
+                "{control} of {} {what} of a routing domain are in the control arm, {}; the policy says {}. Decisions \
+                 of one arm are missing in the recording, or the arms were not drawn by this policy: the \
+                 difference is not to be believed.",
+                units.len(),
+                percent(control as f64 / units.len() as f64),
                 percent(share)
             )
         })

@@ -7,7 +7,7 @@
 //! and Wooldridge 2023). The influences of those that go together are added before they are squared, and
 //! a few large companies leave little freedom: as much as so many of equal size would (Kish 1965).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::stats::{Interval, Z_95, newcombe, student_95, wilson};
 
@@ -41,6 +41,8 @@ pub struct Difference {
     pub strata: usize,
     /// Leads of strata in which only one arm has any.
     pub left_out: usize,
+    /// Degrees of freedom that the variance has: clusters, less one for each mean.
+    freedom: f64,
     /// Some leads were drawn together.
     grouped: bool,
     variance: f64,
@@ -82,6 +84,15 @@ pub fn difference(leads: &[Lead]) -> Option<Difference> {
         return None;
     }
     let share = |arms: &[Cell; 2]| tells(arms) / total;
+    // A mean that is made of few clusters has drawn itself to them; one of a single cluster is not seen to
+    // vary at all, and is held against the arm's mean over all strata.
+    let mut clusters: BTreeMap<(u64, bool), BTreeSet<u64>> = BTreeMap::new();
+    for lead in leads.iter().filter(|lead| strata.contains_key(&lead.stratum)) {
+        clusters.entry((lead.stratum, lead.treated)).or_default().insert(lead.cluster);
+    }
+    let overall =
+        |arm: usize| strata.values().map(|arms| share(arms) * arms[arm].mean()).sum::<f64>();
+    let overall = [overall(0), overall(1)];
     let mut influences: BTreeMap<u64, f64> = BTreeMap::new();
     let mut weights: [BTreeMap<u64, f64>; 2] = Default::default();
     let mut counted = 0;
@@ -89,7 +100,11 @@ pub fn difference(leads: &[Lead]) -> Option<Difference> {
         let Some(arms) = strata.get(&lead.stratum) else { continue };
         let cell = &arms[usize::from(lead.treated)];
         let weight = share(arms) / cell.leads;
-        let influence = weight * (lead.value - cell.mean());
+        let own = clusters.get(&(lead.stratum, lead.treated)).map_or(1, BTreeSet::len) as f64;
+        let influence = match own {
+            ..2.0 => weight * (lead.value - overall[usize::from(lead.treated)]),
+            _ => weight * (lead.value - cell.mean()) * (own / (own - 1.0)).sqrt(),
+        };
         *influences.entry(lead.cluster).or_default() +=
             if lead.treated { influence } else { -influence };
         *weights[usize::from(lead.treated)].entry(lead.cluster).or_default() += weight;
@@ -118,6 +133,7 @@ pub fn difference(leads: &[Lead]) -> Option<Difference> {
         estimate: treatment.mean - control.mean,
         strata: strata.len(),
         left_out: all - counted,
+        freedom: clusters.values().map(|own| own.len() as f64 - 1.0).sum(),
         grouped: influences.len() < counted,
         variance: squares * fewest / (fewest - 1.0).max(1.0),
         alone: strata.values().map(alone).sum(),
@@ -127,7 +143,7 @@ pub fn difference(leads: &[Lead]) -> Option<Difference> {
 impl Difference {
     /// How many clusters of equal size the smaller arm's say as much as.
     pub fn clusters(&self) -> f64 {
-        self.control.clusters.min(self.treatment.clusters)
+        self.control.clusters.min(self.treatment.clusters).min(self.freedom + 1.0)
     }
 
     fn student(&self) -> f64 {
@@ -228,6 +244,22 @@ mod tests {
         // Of a dozen nobody can tell how companies differ: rather too wide.
         let (held, _) = held(12, 40.0, true);
         assert!(held >= 570, "{held} of 600");
+    }
+
+    #[test]
+    fn intervals_hold_where_strata_are_thin() {
+        // Twenty domains of a dozen companies each.
+        let thin = |number: u64| -> Vec<Lead> {
+            let leads = experiment(number, 240, 6.0, true);
+            leads.iter().map(|lead| Lead { stratum: lead.cluster % 20, ..*lead }).collect()
+        };
+        let found: Vec<Difference> =
+            (0..400).filter_map(|number| difference(&thin(number))).collect();
+        let shares = found.iter().filter(|it| it.of_shares().contains(0.0)).count();
+        let means = found.iter().filter_map(Difference::of_means).filter(|it| it.contains(0.0));
+        let means = means.count();
+        println!("{shares} and {means} of {}", found.len());
+        assert!((370..=396).contains(&shares) && (368..=396).contains(&means), "{shares}, {means}");
     }
 
     #[test]

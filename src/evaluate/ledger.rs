@@ -10,7 +10,7 @@ use crate::domain::hash;
 use crate::domain::ids::{DomainId, LeadId, OpportunityId, RepId};
 use crate::domain::input::{DealOutcome, OpportunityClosed};
 use crate::domain::lead_fields::{Cents, LeadFields};
-use crate::domain::policy::{ControlUnit, Policy};
+use crate::domain::policy::{ControlUnit, Objective, Policy};
 use crate::domain::published::{
     Arm, Cause, LeadAssigned, Method, Outcome, Reason, Stage, WinProbability,
 };
@@ -170,6 +170,7 @@ pub fn company(state: &State, domain: &DomainId, lead: &LeadId, fields: &LeadFie
 pub struct Experiment {
     pub unit: ControlUnit,
     pub share: f64,
+    pub objective: Objective,
 }
 
 /// A deal, and the lead that it counts for.
@@ -320,15 +321,10 @@ impl Ledger {
         self.deals.values().filter(lost).count()
     }
 
-    /// Leads with deals and without a decision.
-    pub fn undecided(&self) -> usize {
-        self.rows.iter().filter(|row| row.has_deals() && !row.decided).count()
-    }
-
-    /// The currency of most won deals; None = none states an amount.
-    pub fn main_currency(&self) -> Option<u64> {
+    /// The currency of most won deals of these leads; None = none states an amount.
+    pub fn main_currency<'r>(rows: impl Iterator<Item = &'r Row>) -> Option<u64> {
         let mut counts: BTreeMap<u64, usize> = BTreeMap::new();
-        let endings = self.rows.iter().map(Row::ending).filter(|ending| ending.amount.is_some());
+        let endings = rows.map(Row::ending).filter(|ending| ending.amount.is_some());
         endings.for_each(|ending| *counts.entry(ending.currency).or_default() += 1);
         counts.into_iter().max_by_key(|(_, count)| *count).map(|(currency, _)| currency)
     }
@@ -336,7 +332,11 @@ impl Ledger {
     /// A policy of the recording, by its hash.
     pub fn policy(&mut self, sha256: &str, policy: &Policy) {
         let choice = &policy.choice;
-        let experiment = Experiment { unit: choice.control_unit, share: choice.control_share };
+        let experiment = Experiment {
+            unit: choice.control_unit,
+            share: choice.control_share,
+            objective: choice.objective,
+        };
         self.experiments.insert(number(sha256), experiment);
     }
 
@@ -417,11 +417,14 @@ impl Row {
         let won = || of(DealOutcome::Won);
         if let Some(first) = won().map(|deal| deal.closed_at).min() {
             let sum = |sum: Option<Cents>, deal: &Deal| Some(sum?.saturating_add(deal.amount?));
+            let currency = won().next().map_or(0, |deal| deal.currency);
+            // Amounts of two currencies have no sum.
+            let one = won().all(|deal| deal.currency == currency);
             return Ending {
                 won: true,
                 closed_at: Some(first),
-                amount: won().fold(Some(0), sum),
-                currency: won().next().map_or(0, |deal| deal.currency),
+                amount: won().fold(Some(0), sum).filter(|_| one),
+                currency,
             };
         }
         let all = of(DealOutcome::Lost).count() == self.deals.len();

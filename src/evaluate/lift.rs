@@ -13,12 +13,12 @@ use super::cohort::{Cohort, Course};
 use super::difference::{Difference, Lead, Mean, difference};
 use super::estimate::{Estimates, Trial, estimate_against};
 use super::ledger::{Ledger, Row, company, number};
-use super::odds::Odds;
 use super::replay::Heard;
 use super::report::Read;
 use super::stats::{Interval, needed, wilson};
 use super::warnings::Warning;
-use crate::domain::ids::{DomainId, RepId};
+use super::weights::Weights;
+use crate::domain::ids::DomainId;
 use crate::domain::input::Input;
 use crate::domain::lead_fields::LeadFields;
 use crate::domain::policy::{ControlUnit, Objective};
@@ -32,26 +32,15 @@ pub struct Lift {
     ledger: Ledger,
     /// Accounts and policies, as the router knows them: which company a lead is from.
     known: Filter,
-    /// Leads whose arm is not drawn yet: what they say may still name another company.
-    undrawn: HashMap<u64, LeadFields>,
+    /// Leads whose arm is not drawn yet, as they were from when on: the company is the one known at the draw.
+    undrawn: HashMap<u64, Vec<(Timestamp, LeadFields)>>,
     weights: Weights,
-    /// A policy of the recording chooses by amount.
-    by_amount: bool,
+    /// Decisions of the comparison of which the weights are not known.
+    weights_unknown: usize,
     first_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
     decisions: usize,
     deals: usize,
-}
-
-/// The weights of reps and members, as far as the recording has been read.
-#[derive(Debug, Default)]
-struct Weights {
-    reps: HashMap<(u64, u64), u64>,
-    members: HashMap<(u64, u64, u64), u64>,
-    /// The last time at which a weight became another.
-    changed_at: Option<Timestamp>,
-    /// Decisions read before the weights that they were made by, or after these had changed.
-    unknown: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -106,8 +95,10 @@ pub struct AmountLift {
     pub control: f64,
     /// Treatment less control.
     pub difference: Interval,
-    /// Won leads without an amount, or in another currency: left out.
-    pub left_out: usize,
+    /// Won leads of treatment and control that are left out: without an amount, or in another currency.
+    pub without: [usize; 2],
+    /// Few enough of both are.
+    pub judges: bool,
 }
 
 /// For what the arms were drawn.
@@ -143,7 +134,9 @@ pub(super) struct Drawing {
     /// None = the recording lacks the policy that drew.
     pub unit: Option<ControlUnit>,
     pub share: Option<f64>,
-    /// Its amount in the currency of the report.
+    /// The policy that drew chooses by amount.
+    by_amount: bool,
+    /// Its amount in the currency of the report; None = it is not stated in it.
     amount: Option<f64>,
 }
 
@@ -153,61 +146,15 @@ impl Drawing {
     }
 }
 
-impl Weights {
-    fn put<K: std::hash::Hash + Eq>(map: &mut HashMap<K, u64>, key: K, weight: u64) -> bool {
-        map.insert(key, weight).is_some_and(|before| before != weight)
-    }
-
-    fn hear(&mut self, event: &Event) {
-        let domain = number(event.domain.as_str());
-        let changed = match &event.input {
-            Input::RepChanged(change) => {
-                let weight = change.definition.as_ref().map_or(1, |rep| u64::from(rep.weight));
-                let key = (domain, number(change.rep_id.as_str()));
-                Weights::put(&mut self.reps, key, weight)
-            }
-            Input::TerritoryChanged(change) => {
-                let territory = number(change.territory_id.as_str());
-                let members = change.definition.iter().flat_map(|definition| &definition.members);
-                members.fold(false, |changed, member| {
-                    let key = (domain, territory, number(member.rep_id.as_str()));
-                    Weights::put(&mut self.members, key, u64::from(member.weight)) | changed
-                })
-            }
-            _ => false,
-        };
-        if changed {
-            self.changed_at = self.changed_at.max(Some(event.at));
-        }
-    }
-
-    /// The chances under rotation of those whom a decision chose from. None = it was no choice by win rate.
-    fn rotation(&mut self, fact: &LeadAssigned) -> Option<Odds> {
-        let domain = number(fact.domain.as_str());
-        let territory = fact.territory_id.as_ref().map_or(0, |id| number(id.as_str()));
-        let known = |rep: &RepId| self.reps.get(&(domain, number(rep.as_str()))).copied();
-        let mut scored = fact.candidates.iter().filter(|one| one.score.is_some());
-        let is_known = scored.all(|one| known(&one.rep_id).is_some());
-        let odds = Odds::rotation(fact, |rep| {
-            let member = self.members.get(&(domain, territory, number(rep.as_str()))).copied();
-            member.unwrap_or(1) * known(rep).unwrap_or(1)
-        });
-        let has_changed = self.changed_at.is_some_and(|at| at > fact.decided_at);
-        self.unknown += usize::from(odds.is_some() && (!is_known || has_changed));
-        odds
-    }
-}
-
 impl Lift {
     /// `policy`: the file that the recording was made with, if it was.
     pub fn new(policy: Option<PolicyFile>) -> Lift {
-        let by_amount = |file: &PolicyFile| is_by_amount(file.policy.choice.objective);
         Lift {
             ledger: Ledger::new(policy.as_ref()),
-            by_amount: policy.as_ref().is_some_and(by_amount),
             known: Filter::new(policy),
             undrawn: HashMap::new(),
             weights: Weights::default(),
+            weights_unknown: 0,
             first_at: None,
             last_at: None,
             decisions: 0,
@@ -226,25 +173,26 @@ impl Lift {
                     _ = self.known.event((**event).clone(), &mut |_| {});
                     self.weights.hear(event);
                 }
-                self.event(&event.domain, &event.input);
+                self.event(event);
             }
             Heard::Tick { at, .. } => self.last_at = self.last_at.max(Some(*at)),
             Heard::Breached(_) | Heard::Nothing => {}
         }
     }
 
-    fn event(&mut self, domain: &DomainId, input: &Input) {
-        match input {
+    fn event(&mut self, event: &Event) {
+        let domain = &event.domain;
+        match &event.input {
             Input::LeadCreated(lead) => {
                 let state = self.known.shard().state();
                 let company = company(state, domain, &lead.lead_id, &lead.fields);
                 let row = self.ledger.row(domain, &lead.lead_id);
-                if row.recorded.is_some() && row.company != 0 {
-                    return;
-                }
-                row.company = company;
                 if row.recorded.is_none() {
-                    self.undrawn.insert(lead_number(domain, &lead.lead_id), lead.fields.clone());
+                    let key = lead_number(domain, &lead.lead_id);
+                    self.undrawn.entry(key).or_default().push((event.at, lead.fields.clone()));
+                }
+                if row.recorded.is_none() || row.company == 0 {
+                    row.company = company;
                 }
             }
             Input::OpportunityClosed(deal) => {
@@ -255,13 +203,16 @@ impl Lift {
                 if let Some(opportunity) = &update.opportunity_id {
                     self.ledger.link(domain, &update.lead_id, opportunity);
                 }
-                let fields = self.undrawn.get_mut(&lead_number(domain, &update.lead_id));
-                if let (Some(fields), Some(changes)) = (fields, &update.changes) {
+                let known = self.undrawn.get_mut(&lead_number(domain, &update.lead_id));
+                if let (Some(known), Some(changes)) = (known, &update.changes)
+                    && let Some((_, last)) = known.last()
+                {
+                    let mut fields = last.clone();
                     fields.merge(changes, &update.cleared);
+                    known.push((event.at, fields));
                 }
             }
             Input::PolicyChanged(change) => {
-                self.by_amount |= is_by_amount(change.policy.choice.objective);
                 self.ledger.policy(&change.sha256, &change.policy);
             }
             _ => {}
@@ -275,21 +226,27 @@ impl Lift {
         if fact.arm.is_none() {
             return;
         }
-        if let Some(fields) = self.undrawn.remove(&lead_number(&fact.domain, &fact.lead_id)) {
-            // As the router knows it now that the arm is drawn.
+        let known = self.undrawn.remove(&lead_number(&fact.domain, &fact.lead_id));
+        let then = known.as_ref().and_then(|known| {
+            known.iter().rfind(|(from, _)| *from <= fact.decided_at).or(known.first())
+        });
+        if let Some((_, fields)) = then {
             let state = self.known.shard().state();
-            let company = company(state, &fact.domain, &fact.lead_id, &fields);
+            let company = company(state, &fact.domain, &fact.lead_id, fields);
             self.ledger.row(&fact.domain, &fact.lead_id).company = company;
         }
         self.ledger.recorded(fact);
-        let rotation = self.weights.rotation(fact);
+        let is_first = self.ledger.row(&fact.domain, &fact.lead_id).joined.is_none();
+        let (rotation, known) = self.weights.rotation(fact);
+        self.weights_unknown += usize::from(is_first && rotation.is_some() && !known);
         self.ledger.tried(fact, |stated| rotation.unwrap_or(stated));
     }
 
     /// Compares the arms; `detect` is the difference that would matter.
     pub fn finish(self, mut read: Read, detect: f64) -> LiftReport {
         let end = self.last_at.unwrap_or_default();
-        let currency = self.ledger.main_currency();
+        let drawn = |row: &&Row| row.recorded.as_ref().is_some_and(|side| side.arm.is_some());
+        let currency = Ledger::main_currency(self.ledger.rows.iter().filter(drawn));
         let all = self.ledger.rows.iter().enumerate();
         let drawings: Vec<Drawing> =
             all.filter_map(|(at, row)| self.drawing(at as u64, row, currency)).collect();
@@ -303,8 +260,9 @@ impl Lift {
         let shown = |arm| arm_shown(&drawings, &closed, &cohort, arm, found.as_ref());
         let (treatment, control) = (shown(Arm::Treatment), shown(Arm::Control));
         // Weights that are not those of the decisions would make another rotation.
-        let robust = robust(&trials, &closed, &cohort)
-            .filter(|_| found.is_some() && self.weights.unknown == 0);
+        let is_known = !checks::is_many(self.weights_unknown, drawings.len());
+        let robust = robust(&trials, &closed, &cohort).filter(|_| found.is_some() && is_known);
+        let by_amount = !closed.is_empty() && closed.iter().all(|it| it.by_amount);
         read.leads = trials.len();
         read.deals = self.deals;
         read.decisions = self.decisions;
@@ -325,14 +283,18 @@ impl Lift {
             effective: robust.map_or(0.0, |robust| robust.effective),
             clusters: found.map_or(0.0, |found| found.clusters()),
             amount: self.amount(&closed, currency),
-            objective: if self.by_amount { "expected_amount" } else { "win_probability" },
+            objective: if by_amount { "expected_amount" } else { "win_probability" },
             warnings: Vec::new(),
         };
+        // Deals of leads from before the recording are no sign that something is missing.
+        let with_deals =
+            || self.ledger.rows.iter().filter(|row| row.has_deals() && row.company != 0);
         let whole = checks::Recorded {
-            weights_unknown: self.weights.unknown,
+            weights_unknown: self.weights_unknown,
             unlinked: self.ledger.unlinked(),
-            undecided: self.ledger.undecided(),
-            with_deals: self.ledger.rows.iter().filter(|row| row.has_deals()).count(),
+            deals: self.deals,
+            undecided: with_deals().filter(|row| !row.decided).count(),
+            with_deals: with_deals().count(),
         };
         report.warnings = checks::warnings(&report, &drawings, &cohort, &whole);
         report
@@ -343,6 +305,11 @@ impl Lift {
         let trial = self.ledger.trial(row, 0.2)?;
         trial.arm?;
         let drawn = row.recorded.as_ref().and_then(|side| self.ledger.experiment(side));
+        // With a share of 0 or 1 nothing is compared.
+        if drawn.is_some_and(|drawn| drawn.share <= 0.0 || drawn.share >= 1.0) {
+            return None;
+        }
+        let by_amount = drawn.is_some_and(|it| it.objective == Objective::ExpectedAmount);
         let unit = drawn.map(|drawn| drawn.unit);
         let alone = unit == Some(ControlUnit::Lead) || row.company == 0;
         let cluster = if alone { number(&format!("lead {at}")) } else { row.company };
@@ -356,7 +323,7 @@ impl Lift {
         };
         let trial = Trial { cluster, ..trial };
         let share = drawn.map(|drawn| drawn.share);
-        Some(Drawing { trial, company: row.company, unit, share, amount })
+        Some(Drawing { trial, company: row.company, unit, share, amount, by_amount })
     }
 
     fn amount(&self, closed: &[&Drawing], currency: Option<u64>) -> Option<AmountLift> {
@@ -364,18 +331,24 @@ impl Lift {
         let stated = closed.iter().filter_map(|it| Some(lead(it, it.amount?)));
         let stated: Vec<Lead> = stated.collect();
         let found = difference(&stated)?;
+        let won = |control: bool| -> Vec<&&Drawing> {
+            let own = closed.iter().filter(|it| it.is_control() == control);
+            own.filter(|it| it.trial.reward > 0.0).collect()
+        };
+        let without = [false, true]
+            .map(|control| won(control).iter().filter(|it| it.amount.is_none()).count());
+        let too_many = |without: usize, won: &[&&Drawing]| {
+            without as f64 > checks::AMOUNTS_MISSING_MAX * won.len() as f64
+        };
         Some(AmountLift {
             currency,
             treatment: found.treatment.mean,
             control: found.control.mean,
             difference: found.of_means()?,
-            left_out: closed.len() - stated.len(),
+            judges: !too_many(without[0], &won(false)) && !too_many(without[1], &won(true)),
+            without,
         })
     }
-}
-
-fn is_by_amount(objective: Objective) -> bool {
-    objective == Objective::ExpectedAmount
 }
 
 fn lead_number(domain: &DomainId, lead: &crate::domain::ids::LeadId) -> u64 {
@@ -415,7 +388,8 @@ fn arm_shown(
     let own: Vec<&Drawing> = all.iter().filter(of).collect();
     let mature = own.iter().filter(|it| cohort.has(&it.trial.course)).count();
     let closed: Vec<&&Drawing> = closed.iter().filter(|it| of(it)).collect();
-    let companies: BTreeSet<u64> = closed.iter().map(|it| it.company).collect();
+    let companies = closed.iter().map(|it| it.company).filter(|company| *company != 0);
+    let companies: BTreeSet<u64> = companies.collect();
     let mean: Option<(&Difference, &Mean)> = found.map(|found| match arm {
         Arm::Control => (found, &found.control),
         Arm::Treatment => (found, &found.treatment),

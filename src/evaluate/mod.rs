@@ -17,3 +17,4 @@ pub mod replay;
 pub mod report;
 pub mod stats;
 pub mod warnings;
+mod weights;

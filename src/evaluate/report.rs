@@ -334,7 +334,9 @@ fn shares(estimates: Estimates) -> Estimates {
 /// The same of amounts, in the currency of most won deals; leads of won deals in another currency or
 /// without an amount are left out.
 fn amounts(ledger: &Ledger, cohort: &Cohort, base: f64, gamma: f64) -> (Option<Estimates>, String) {
-    let Some(currency) = ledger.main_currency() else { return (None, String::new()) };
+    let Some(currency) = Ledger::main_currency(ledger.rows.iter()) else {
+        return (None, String::new());
+    };
     let stated = |row: &Row| row.ending().amount.map(|amount| (row.ending().currency, amount));
     let won: Vec<(u64, i64)> = ledger.rows.iter().filter_map(stated).collect();
     let own = won.iter().filter(|(of, _)| *of == currency);

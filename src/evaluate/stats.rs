@@ -3,8 +3,6 @@
 
 /// 97.5 % of a standard normal lies below it.
 pub const Z_95: f64 = 1.959_963_984_540_054;
-/// 99.95 % of a standard normal lies below it: a test at the level of one in a thousand.
-pub const Z_99_9: f64 = 3.290_526_731_491_894;
 /// 80 % of a standard normal lies below it: the power of a test.
 pub const Z_POWER_80: f64 = 0.841_621_233_572_914_2;
 
@@ -88,6 +86,29 @@ pub fn needed(share: f64, other: f64, ratio: f64, difference: f64) -> Option<u64
     (needed < 1e15).then_some(needed as u64)
 }
 
+/// The chance of a number of successes as far from what is expected, both ways, if each comes with this chance
+/// (the exact binomial test: twice the smaller tail).
+pub fn binomial_test(successes: u64, of: u64, chance: f64) -> f64 {
+    let (k, n) = (successes as f64, of as f64);
+    let choose = libm::lgamma(n + 1.0) - libm::lgamma(k + 1.0) - libm::lgamma(n - k + 1.0);
+    let here = libm::exp(choose + k * libm::log(chance) + (n - k) * libm::log(1.0 - chance));
+    let odds = chance / (1.0 - chance);
+    let (mut above, mut term, mut at) = (here, here, k);
+    while at < n && term > here * 1e-9 {
+        term *= (n - at) / (at + 1.0) * odds;
+        above += term;
+        at += 1.0;
+    }
+    let (mut below, mut term, mut at) = (here, here, k);
+    while at > 0.0 && term > here * 1e-9 {
+        term *= at / (n - at + 1.0) / odds;
+        below += term;
+        at -= 1.0;
+    }
+    // The tail towards the middle may have been cut; the other is the smaller.
+    (2.0 * above.min(below)).min(1.0)
+}
+
 /// Kish's effective sample size: how many leads of equal weight say as much.
 pub fn effective(weights: impl Iterator<Item = f64>) -> f64 {
     let (sum, squares) = weights.fold((0.0, 0.0), |(sum, squares), w| (sum + w, squares + w * w));
@@ -136,6 +157,18 @@ mod tests {
         assert!((120..160).contains(&gap), "{gap}");
         assert!(needed(0.192, 0.192, 19.0, 0.02).unwrap() < even);
         assert_eq!(needed(0.2, 0.2, 1.0, 0.0), None);
+    }
+
+    #[test]
+    fn the_exact_test_is_that_of_the_tables() {
+        near(binomial_test(2, 20, 0.5), 0.0004);
+        near(binomial_test(5, 20, 0.5), 0.0414);
+        near(binomial_test(10, 20, 0.5), 1.0);
+        // One in a hundred of twenty: 1 - 0.99^20 and its double.
+        near(binomial_test(1, 20, 0.01), 2.0 * 0.1821);
+        near(binomial_test(0, 20, 0.01), 1.0);
+        assert!(binomial_test(52_000, 1_000_000, 0.05) < 1e-15);
+        assert!((0.9..=1.0).contains(&binomial_test(50_001, 1_000_000, 0.05)));
     }
 
     #[test]

@@ -251,7 +251,7 @@ fn drawn(drawn: &Drawn) -> String {
 fn lift_verdict(report: &LiftReport) -> Option<&'static str> {
     let by_amount = report.objective == "expected_amount";
     let judged = match &report.amount {
-        Some(amount) if by_amount => Some(amount.difference),
+        Some(amount) if by_amount => Some(amount.difference).filter(|_| amount.judges),
         _ => report.difference.filter(|_| !by_amount),
     };
     let judged = judged?;
@@ -318,7 +318,8 @@ fn write_lift(report: &LiftReport, out: &mut String) -> fmt::Result {
         )?;
     }
     if let Some(it) = &report.amount {
-        let AmountLift { currency, treatment, control, difference, left_out } = it;
+        let AmountLift { currency, treatment, control, difference, without, .. } = it;
+        let left_out = without[0] + without[1];
         writeln!(
             out,
             "amount per closed lead   {} {currency}   (treatment {}, control {}; {left_out} won leads left out)",

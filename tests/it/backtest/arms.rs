@@ -115,8 +115,8 @@ fn by_expected_amount_the_amounts_judge() {
     let report = lift(&lines, Some(&policy));
     let amount = report.amount.as_ref().unwrap();
     assert_eq!(
-        (amount.currency.as_str(), amount.left_out, report.objective),
-        ("EUR", 0, "expected_amount")
+        (amount.currency.as_str(), amount.without, report.objective),
+        ("EUR", [0, 0], "expected_amount")
     );
     assert!(amount.difference.low > 0.0 && amount.treatment > amount.control, "{amount:?}");
     assert!(report.difference.unwrap().estimate < 0.0, "{:?}", report.difference);
