@@ -6,7 +6,6 @@ use super::cohort::Cohort;
 use super::lift::{Drawing, LiftReport};
 use super::stats::binomial_test;
 use super::warnings::{Warning, percent};
-use crate::domain::policy::ControlUnit;
 
 /// Fewer won or lost leads of an arm than this carry nothing.
 pub(super) const FEW: usize = 5;
@@ -67,7 +66,7 @@ pub(super) fn warnings(
         );
         return warnings;
     }
-    if report.control.won.min(report.control.closed - report.control.won) < FEW {
+    if report.control.is_small() {
         warn(
             "small_control",
             format!(
@@ -95,9 +94,7 @@ pub(super) fn warnings(
             ),
         );
     }
-    let nameless =
-        drawings.iter().filter(|it| it.company == 0 && it.unit != Some(ControlUnit::Lead));
-    let nameless = nameless.count();
+    let nameless = drawings.iter().filter(|it| it.is_nameless()).count();
     if is_many(nameless, drawings.len()) {
         let text = format!(
             "Of {nameless} leads the lead-created record is missing, so their company is not known: they count \
@@ -155,9 +152,7 @@ pub(super) fn warnings(
 /// mismatch of Fabijan et al. 2019).
 fn shares(drawings: &[Drawing]) -> Vec<String> {
     let mut strata: BTreeMap<u64, (f64, BTreeMap<u64, bool>)> = BTreeMap::new();
-    // Drawn by company, of which there is none known.
-    let alone = |it: &&Drawing| it.unit != Some(ControlUnit::Lead) && it.company == 0;
-    for it in drawings.iter().filter(|it| !alone(it)) {
+    for it in drawings.iter().filter(|it| !it.is_nameless()) {
         let Some(share) = it.share else { continue };
         let (_, units) = strata.entry(it.trial.stratum).or_insert_with(|| (share, BTreeMap::new()));
         units.entry(it.trial.cluster).or_insert_with(|| it.is_control());

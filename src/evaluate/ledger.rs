@@ -110,6 +110,17 @@ pub struct Ending {
     pub currency: u64,
 }
 
+impl Ending {
+    /// What it brought in a currency, nothing if it was not won. None = it does not say so in this one.
+    pub(super) fn amount_in(&self, currency: u64) -> Option<f64> {
+        match (self.won, self.amount) {
+            (true, Some(amount)) if self.currency == currency => Some(amount as f64 / 100.0),
+            (true, _) => None,
+            (false, _) => Some(0.0),
+        }
+    }
+}
+
 /// One lead.
 #[derive(Clone, Debug, Default)]
 pub struct Row {
@@ -154,7 +165,7 @@ pub fn number(text: &str) -> u64 {
 }
 
 /// The number of something that is named within a domain.
-fn number_in(domain: &DomainId, id: &str) -> u64 {
+pub(super) fn number_in(domain: &DomainId, id: &str) -> u64 {
     number(&[domain.as_str(), "\0", id].concat())
 }
 

@@ -12,13 +12,12 @@ use super::checks;
 use super::cohort::{Cohort, Course};
 use super::difference::{Difference, Lead, Mean, difference};
 use super::estimate::{Estimates, Trial, estimate_against};
-use super::ledger::{Ledger, Row, company, number};
+use super::ledger::{Ledger, Row, company, number, number_in};
 use super::replay::Heard;
 use super::report::Read;
 use super::stats::{Interval, needed, wilson};
 use super::warnings::Warning;
 use super::weights::Weights;
-use crate::domain::ids::DomainId;
 use crate::domain::input::Input;
 use crate::domain::lead_fields::LeadFields;
 use crate::domain::policy::{ControlUnit, Objective};
@@ -144,6 +143,11 @@ impl Drawing {
     pub(super) fn is_control(&self) -> bool {
         self.trial.arm == Some(Arm::Control)
     }
+
+    /// Drawn by its company, which is not known.
+    pub(super) fn is_nameless(&self) -> bool {
+        self.unit != Some(ControlUnit::Lead) && self.company == 0
+    }
 }
 
 impl Lift {
@@ -188,7 +192,7 @@ impl Lift {
                 let company = company(state, domain, &lead.lead_id, &lead.fields);
                 let row = self.ledger.row(domain, &lead.lead_id);
                 if row.recorded.is_none() {
-                    let key = lead_number(domain, &lead.lead_id);
+                    let key = number_in(domain, lead.lead_id.as_str());
                     self.undrawn.entry(key).or_default().push((event.at, lead.fields.clone()));
                 }
                 if row.recorded.is_none() || row.company == 0 {
@@ -203,7 +207,7 @@ impl Lift {
                 if let Some(opportunity) = &update.opportunity_id {
                     self.ledger.link(domain, &update.lead_id, opportunity);
                 }
-                let known = self.undrawn.get_mut(&lead_number(domain, &update.lead_id));
+                let known = self.undrawn.get_mut(&number_in(domain, update.lead_id.as_str()));
                 if let (Some(known), Some(changes)) = (known, &update.changes)
                     && let Some((_, last)) = known.last()
                 {
@@ -226,7 +230,7 @@ impl Lift {
         if fact.arm.is_none() {
             return;
         }
-        let known = self.undrawn.remove(&lead_number(&fact.domain, &fact.lead_id));
+        let known = self.undrawn.remove(&number_in(&fact.domain, fact.lead_id.as_str()));
         let then = known.as_ref().and_then(|known| {
             known.iter().rfind(|(from, _)| *from <= fact.decided_at).or(known.first())
         });
@@ -313,14 +317,7 @@ impl Lift {
         let unit = drawn.map(|drawn| drawn.unit);
         let alone = unit == Some(ControlUnit::Lead) || row.company == 0;
         let cluster = if alone { number(&format!("lead {at}")) } else { row.company };
-        let ending = row.ending();
-        let amount = match (ending.won, ending.amount) {
-            (true, Some(amount)) if Some(ending.currency) == currency => {
-                Some(amount as f64 / 100.0)
-            }
-            (true, _) => None,
-            (false, _) => Some(0.0),
-        };
+        let amount = currency.and_then(|currency| row.ending().amount_in(currency));
         let trial = Trial { cluster, ..trial };
         let share = drawn.map(|drawn| drawn.share);
         Some(Drawing { trial, company: row.company, unit, share, amount, by_amount })
@@ -349,10 +346,6 @@ impl Lift {
             without,
         })
     }
-}
-
-fn lead_number(domain: &DomainId, lead: &crate::domain::ids::LeadId) -> u64 {
-    number(&[domain.as_str(), "\0", lead.as_str()].concat())
 }
 
 fn lead(drawing: &Drawing, value: f64) -> Lead {
@@ -409,6 +402,13 @@ fn arm_shown(
     }
 }
 
+impl ArmShown {
+    /// Whether too few were won, or lost, to rest on.
+    pub(super) fn is_small(&self) -> bool {
+        self.won.min(self.closed - self.won) < checks::FEW
+    }
+}
+
 impl Needed {
     fn of(
         treatment: &ArmShown,
@@ -416,8 +416,7 @@ impl Needed {
         found: Option<&Difference>,
         detect: f64,
     ) -> Needed {
-        let few = |arm: &ArmShown| arm.won.min(arm.closed - arm.won) < checks::FEW;
-        let Some(found) = found.filter(|_| !few(control)) else {
+        let Some(found) = found.filter(|_| !control.is_small()) else {
             return Needed { difference: detect, control: None, control_as_seen: None };
         };
         let ratio = treatment.independent / control.independent.max(1.0);

@@ -344,12 +344,7 @@ fn amounts(ledger: &Ledger, cohort: &Cohort, base: f64, gamma: f64) -> (Option<E
     let mean = units.iter().sum::<f64>() / units.len().max(1) as f64;
     let trial = |row: &Row| {
         let trial = ledger.trial(row, base)?;
-        let ending = row.ending();
-        let reward = match (ending.won, ending.amount) {
-            (true, Some(amount)) if ending.currency == currency => amount as f64 / 100.0,
-            (true, _) => return None,
-            (false, _) => 0.0,
-        };
+        let reward = row.ending().amount_in(currency)?;
         let (modelled, expected) = (trial.modelled * mean, trial.expected * mean);
         Some(Trial { reward, modelled, expected, ..trial })
     };

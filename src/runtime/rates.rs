@@ -33,8 +33,7 @@ pub(super) async fn rates(
     Path(domain): Path<String>,
     Query(asked): Asked,
 ) -> Result<Response, Refusal> {
-    let filter = filter(asked)?;
-    let gate = gate(&side, &filter);
+    let (filter, gate) = part(&side, asked)?;
     let rates = move |view: &View, domain: &str| json(&of(view, domain, &filter));
     Ok(written(side.ask(gate, &domain, rates).await?))
 }
@@ -45,22 +44,19 @@ pub(super) async fn page(
     Path(domain): Path<String>,
     Query(asked): Asked,
 ) -> Result<Response, Refusal> {
-    let filter = filter(asked)?;
-    let gate = gate(&side, &filter);
+    let (filter, gate) = part(&side, asked)?;
     let page = move |view: &View, domain: &str| html(domain, &filter, &of(view, domain, &filter));
     Ok(a_page(POLICY, side.ask(gate, &domain, page).await?))
 }
 
-/// A part of the table is worked out soon and does not wait for the whole.
-fn gate<'s>(side: &'s ReadSide, filter: &Filter) -> &'s Gate {
-    let whole = filter.rep_id.is_none() && filter.level.is_none();
-    if whole { &side.rates } else { &side.lists }
-}
-
-fn filter(asked: Vec<(String, String)>) -> Result<Filter, Refusal> {
+/// Which part of the table is asked for, and the gate to it: a part is worked out soon and does not wait for the
+/// whole.
+fn part(side: &ReadSide, asked: Vec<(String, String)>) -> Result<(Filter, &Gate), Refusal> {
     let params = Params::check(asked, &["rep", "segment"])?;
     let rep_id = params.text("rep").map(|rep| RepId::new(&rep));
-    Ok(Filter { rep_id, level: params.text("segment") })
+    let filter = Filter { rep_id, level: params.text("segment") };
+    let whole = filter.rep_id.is_none() && filter.level.is_none();
+    Ok((filter, if whole { &side.rates } else { &side.lists }))
 }
 
 /// A list, written row by row: as one value it would be many times as large as its text.
