@@ -93,7 +93,7 @@ impl Company {
             each(Input::LeadCreated(Box::new(LeadCreated {
                 event_id: EventId::new(&format!("lead-{number}")),
                 lead_id: LeadId::new(&format!("00Q5g000{number:07}AAA")),
-                fields,
+                fields: fields.into(),
                 fast: false,
             })));
         }

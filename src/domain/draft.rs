@@ -62,19 +62,19 @@ macro_rules! tables {
 
 impl<'a> Draft<'a> {
     pub(super) fn new(domain: &'a Domain, envelope: &'a Envelope) -> Draft<'a> {
-        let mut draft = Draft {
+        let policy = match domain.get(Kind::Policy, "") {
+            Some(Entity::Policy(version)) => &version.current.policy,
+            _ => &BUILT_IN,
+        };
+        Draft {
             domain,
             envelope,
             writes: Vec::with_capacity(WRITES),
             said: Vec::new(),
             tasks: Vec::new(),
-            policy: BUILT_IN.clone(),
+            policy: policy.clone(),
             matched: Cell::new(None),
-        };
-        if let Some(version) = draft.policy_entity() {
-            draft.policy = version.current.policy.clone();
         }
-        draft
     }
 
     tables! {

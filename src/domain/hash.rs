@@ -46,17 +46,19 @@ pub fn unit(hash: u64) -> f64 {
     (hash >> 11) as f64 / (1_u64 << 53) as f64
 }
 
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 /// A UUID (version 8, RFC 9562) of the bytes: the same under replay.
 pub fn uuid(bytes: &[u8]) -> String {
     let hash = sip128(FIXED, bytes);
     let hash = hash & !(0xf << 76) & !(0x3 << 62) | 0x8 << 76 | 0x2 << 62;
     let mut text = String::with_capacity(36);
-    for place in 0..32 {
-        if matches!(place, 8 | 12 | 16 | 20) {
+    for (place, byte) in hash.to_be_bytes().into_iter().enumerate() {
+        if matches!(place, 4 | 6 | 8 | 10) {
             text.push('-');
         }
-        let digit = (hash >> (124 - 4 * place)) as u32 & 0xf;
-        text.extend(char::from_digit(digit, 16));
+        let digits = [byte >> 4, byte & 0xf].map(usize::from);
+        digits.into_iter().for_each(|digit| text.push(char::from(DIGITS[digit])));
     }
     text
 }

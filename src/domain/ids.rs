@@ -3,6 +3,7 @@
 //! An id is opaque, 1 to 255 bytes, case-sensitive, and cheap to clone. Parsing happens once, at the edge.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -34,8 +35,21 @@ fn checked(text: &str) -> Result<Arc<str>, IdError> {
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Eq, PartialOrd, Ord)]
         pub struct $name(Arc<str>);
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &$name) -> bool {
+                // Most are clones of one another: the text, somewhere else in memory, need not be read.
+                Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+            }
+        }
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.0.hash(state);
+            }
+        }
 
         impl $name {
             /// Checks the form: 1–255 bytes, not blank, no control characters.

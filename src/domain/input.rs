@@ -106,7 +106,7 @@ pub enum Input {
 pub struct LeadCreated {
     pub event_id: EventId,
     pub lead_id: LeadId,
-    pub fields: LeadFields,
+    pub fields: Arc<LeadFields>,
     /// It came on `lead-created-fast`.
     pub fast: bool,
 }

@@ -20,12 +20,12 @@ use super::sweep;
 use super::time::Timestamp;
 
 impl LeadEntity {
-    fn new(fields: LeadFields, fast: bool, now: Timestamp) -> LeadEntity {
+    fn new(fields: Arc<LeadFields>, fast: bool, now: Timestamp) -> LeadEntity {
         LeadEntity {
             lead_created_at: fields.created_at,
             arrived_at: now,
             crm_owner: fields.owner_id.clone(),
-            fields: Arc::new(fields),
+            fields,
             fast,
             seen: Seen::default(),
             phase: Phase::New,
@@ -123,7 +123,7 @@ pub(super) fn created(draft: &mut Draft<'_>, event: &LeadCreated) {
     if lead.fields.locked_until_at != event.fields.locked_until_at {
         lead.lock_until(event.fields.locked_until_at, now);
     }
-    lead.fields = Arc::new(event.fields.clone());
+    lead.fields = event.fields.clone();
     lead.fetch_needed = false;
     lead.owned_by(event.fields.owner_id.as_ref());
     match lead.phase {
@@ -205,7 +205,7 @@ pub(super) fn updated(draft: &mut Draft<'_>, event: &LeadUpdated) {
             return draft.count(Counter::UnknownLead);
         }
         let fields = LeadFields { created_at: event.changed_at, ..LeadFields::default() };
-        let mut lead = LeadEntity::new(fields, false, now);
+        let mut lead = LeadEntity::new(Arc::new(fields), false, now);
         lead.seen.note(&event.event_id);
         lead.fetch_needed = true;
         return decide(draft, id, lead, Cause::Updated);

@@ -15,8 +15,8 @@ use super::sweep;
 use super::time::Timestamp;
 use super::timer::{TimerKey, TimerKind};
 
-/// Entities that one firing of the expiry timer lets go.
-const EXPIRY_SLICE: usize = 256;
+/// Entities that one firing of the expiry timer lets go: few, for a decision looks through what it has written.
+const EXPIRY_SLICE: usize = 32;
 
 /// One decision. An input is the first; it may ask for others, each taken on the state that the ones
 /// before it left.

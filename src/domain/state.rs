@@ -140,7 +140,7 @@ impl State {
             .entry(key.domain.clone())
             .or_insert_with(|| Domain::new(key.domain.clone()));
         let expiry_before = domain.index.next_expiry();
-        let wanted = after.as_ref().map(|new| timers_of(&key, new));
+        let wanted = after.as_ref().map(timers_of).unwrap_or_default();
         // An account has no timers and is in no index; the others are shared, so a copy costs nothing.
         let new = after.as_ref().filter(|_| key.kind != Kind::Account).cloned();
         let before = domain.replace(&key, after);
@@ -148,16 +148,12 @@ impl State {
             self.journal.entry(key.clone()).or_insert_with(|| before.clone());
         }
         let old = before.as_ref().filter(|_| key.kind != Kind::Account);
-        let armed = old.map(|old| timers_of(&key, old));
-        let (armed, wanted) = (armed.unwrap_or_default(), wanted.unwrap_or_default());
-        let gone = armed.iter().filter(|(timer, _)| !wanted.iter().any(|(one, _)| one == timer));
-        for (timer, _) in gone {
-            self.moves.push(TimerMove { key: timer.clone(), due_at: None });
+        let armed = old.map(timers_of).unwrap_or_default();
+        for gone in armed.iter().filter(|old| !wanted.iter().any(|new| new.is_same_timer(old))) {
+            self.moves.push(TimerMove { key: gone.key(&key), due_at: None });
         }
-        for (timer, due_at) in wanted {
-            if !armed.iter().any(|(other, due)| *other == timer && *due == due_at) {
-                self.moves.push(TimerMove { key: timer, due_at: Some(due_at) });
-            }
+        for due in wanted.iter().filter(|new| !armed.contains(new)) {
+            self.moves.push(TimerMove { key: due.key(&key), due_at: Some(due.at) });
         }
         domain.index.change(&key, old, new.as_ref());
         let expiry = domain.index.next_expiry();

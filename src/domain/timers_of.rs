@@ -4,56 +4,67 @@ use super::entity::{Entity, EntityKey, LeadEntity, Phase, RepEntity, TerritoryEn
 use super::time::Timestamp;
 use super::timer::{TimerKey, TimerKind};
 
+/// A timer of an entity, and when it is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    kind: TimerKind,
+    assignment_no: u32,
+    step: u32,
+    pub(super) at: Timestamp,
+}
+
+impl Due {
+    fn new(kind: TimerKind, at: Timestamp) -> Due {
+        Due { kind, assignment_no: 0, step: 0, at }
+    }
+
+    pub(super) fn is_same_timer(&self, other: &Due) -> bool {
+        *self == Due { at: self.at, ..*other }
+    }
+
+    /// The entity's id is shared, not copied.
+    pub(super) fn key(&self, entity: &EntityKey) -> TimerKey {
+        let EntityKey { domain, id, .. } = entity;
+        let Due { kind, assignment_no, step, .. } = *self;
+        TimerKey { kind, domain: domain.clone(), id: id.clone(), assignment_no, step }
+    }
+}
+
 /// At most one timer a kind, by key.
-pub(super) fn timers_of(key: &EntityKey, entity: &Entity) -> Vec<(TimerKey, Timestamp)> {
-    let timer = |kind, due_at| (of(kind, key), due_at);
+pub(super) fn timers_of(entity: &Entity) -> Vec<Due> {
+    let one = |kind, at: Option<Timestamp>| at.map(|at| Due::new(kind, at)).into_iter().collect();
     match entity {
-        Entity::Lead(lead) => lead_timers(key, lead),
-        Entity::Territory(territory) => {
-            next_validity(territory).map(|at| timer(TimerKind::Validity, at)).into_iter().collect()
-        }
+        Entity::Lead(lead) => lead_timers(lead),
+        Entity::Territory(territory) => one(TimerKind::Validity, next_validity(territory)),
         Entity::Policy(policy) => {
-            let begins = policy.pending.first().map(|pending| pending.valid_from_at);
-            // An id that no territory can have: ids are never blank.
-            begins.map(|at| timer(TimerKind::Validity, at)).into_iter().collect()
+            // Its id is one that no territory can have: ids are never blank.
+            one(TimerKind::Validity, policy.pending.first().map(|pending| pending.valid_from_at))
         }
-        Entity::Rep(rep) => {
-            next_absence(rep).map(|at| timer(TimerKind::Absence, at)).into_iter().collect()
-        }
-        Entity::Sweep(sweep) => vec![timer(TimerKind::Sweep, sweep.next_at)],
+        Entity::Rep(rep) => one(TimerKind::Absence, next_absence(rep)),
+        Entity::Sweep(sweep) => one(TimerKind::Sweep, Some(sweep.next_at)),
         _ => Vec::new(),
     }
 }
 
-/// The entity's id is shared, not copied.
-fn of(kind: TimerKind, key: &EntityKey) -> TimerKey {
-    let EntityKey { domain, id, .. } = key;
-    TimerKey { kind, domain: domain.clone(), id: id.clone(), assignment_no: 0, step: 0 }
-}
-
-fn lead_timers(key: &EntityKey, lead: &LeadEntity) -> Vec<(TimerKey, Timestamp)> {
-    let timer = |kind| of(kind, key);
-    let mut timers = Vec::new();
+fn lead_timers(lead: &LeadEntity) -> Vec<Due> {
     if let Phase::Ended(_) = lead.phase {
-        return timers;
+        return Vec::new();
     }
-    if let (true, Some(until)) = (lead.locked, lead.locked_until_at) {
-        timers.push((timer(TimerKind::Lock), until));
-    }
-    if let Some(until) = lead.hold_until_at {
-        timers.push((timer(TimerKind::Hold), until));
-    }
-    if let Some(step) = lead.next_step() {
-        let mut sla = timer(TimerKind::Sla);
-        sla.assignment_no = lead.assignment_no;
-        sla.step = step.step;
+    let lock = lead.locked_until_at.filter(|_| lead.locked);
+    let sla = lead.next_step().map(|step| {
         let not_before = lead.ladder.as_ref().and_then(|ladder| ladder.deferred_until_at);
-        timers.push((sla, not_before.map_or(step.due_at, |at| at.max(step.due_at))));
-    }
-    if let Some(at) = lead.retry_at {
-        timers.push((timer(TimerKind::Retry), at));
-    }
-    timers
+        let at = not_before.map_or(step.due_at, |at| at.max(step.due_at));
+        let (assignment_no, step) = (lead.assignment_no, step.step);
+        Due { assignment_no, step, ..Due::new(TimerKind::Sla, at) }
+    });
+    let one = |kind, at: Option<Timestamp>| at.map(|at| Due::new(kind, at));
+    let all = [
+        one(TimerKind::Lock, lock),
+        one(TimerKind::Hold, lead.hold_until_at),
+        sla,
+        one(TimerKind::Retry, lead.retry_at),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 /// When the next pending definition begins or the current one ends.

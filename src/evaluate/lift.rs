@@ -5,6 +5,7 @@
 //! robust estimate: it also uses what the treated leads tell about rotation.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -32,7 +33,7 @@ pub struct Lift {
     /// Accounts and policies, as the router knows them: which company a lead is from.
     known: Filter,
     /// Leads whose arm is not drawn yet, as they were from when on: the company is the one known at the draw.
-    undrawn: HashMap<u64, Vec<(Timestamp, LeadFields)>>,
+    undrawn: HashMap<u64, Vec<(Timestamp, Arc<LeadFields>)>>,
     weights: Weights,
     /// Decisions of the comparison of which the weights are not known.
     weights_unknown: usize,
@@ -212,7 +213,7 @@ impl Lift {
                     && let Some((_, last)) = known.last()
                 {
                     let mut fields = last.clone();
-                    fields.merge(changes, &update.cleared);
+                    Arc::make_mut(&mut fields).merge(changes, &update.cleared);
                     known.push((event.at, fields));
                 }
             }

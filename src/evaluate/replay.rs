@@ -12,13 +12,14 @@
 //! left out: it would take the lead back to the recorded rep.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::agreement::Agreement;
 use super::ledger::{Ledger, company, number};
 use super::odds::Odds;
 use crate::domain::entity::{Entity, Kind};
 use crate::domain::fact::{Counter, Fact};
-use crate::domain::ids::{DomainId, LeadId, RepId};
+use crate::domain::ids::{DomainId, LeadId, RepId, TerritoryId};
 use crate::domain::input::{Input, SegmentFields, UpdateKind};
 use crate::domain::policy::{ChoiceMethod, Policy, SegmentPolicy};
 use crate::domain::published::{LeadAssigned, SlaBreached};
@@ -92,6 +93,7 @@ impl Live {
                     Heard::Nothing
                 } else {
                     self.unname(&mut event);
+                    rename(&mut event);
                     Heard::Event(event)
                 }
             }
@@ -128,6 +130,23 @@ impl Live {
     pub fn finish(&mut self) -> Filter {
         self.agreement.finish();
         std::mem::replace(&mut self.filter, Filter::new(None))
+    }
+}
+
+/// The ids that every decision clones, written anew: the two replays run beside each other, and each would
+/// wait for the other's count of the clones.
+fn rename(event: &mut Event) {
+    event.domain = DomainId::new(event.domain.as_str());
+    match &mut event.input {
+        Input::TerritoryChanged(change) => {
+            change.territory_id = TerritoryId::new(change.territory_id.as_str());
+            let definition = change.definition.as_mut().map(Arc::make_mut);
+            for member in definition.into_iter().flat_map(|it| &mut it.members) {
+                member.rep_id = RepId::new(member.rep_id.as_str());
+            }
+        }
+        Input::RepChanged(change) => change.rep_id = RepId::new(change.rep_id.as_str()),
+        _ => {}
     }
 }
 

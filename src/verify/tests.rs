@@ -105,6 +105,7 @@ impl Run {
     fn lead(&mut self, id: &str) {
         let fields = LeadFields { created_at: self.now, ..LeadFields::default() };
         let (event_id, lead_id) = (self.event(), LeadId::new(id));
+        let fields = fields.into();
         let created = LeadCreated { event_id, lead_id, fields, fast: false };
         self.input(Topic::LeadCreated, Input::LeadCreated(Box::new(created)));
     }

@@ -191,6 +191,7 @@ mod tests {
         let lead_id = LeadId::new(&format!("L{number}"));
         let event_id = crate::domain::ids::EventId::new(&format!("e{number}"));
         let fields = LeadFields { created_at: Timestamp(at), ..LeadFields::default() };
+        let fields = fields.into();
         let input =
             Input::LeadCreated(Box::new(LeadCreated { event_id, lead_id, fields, fast: false }));
         let domain = DomainId::new("acme");

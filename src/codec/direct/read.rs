@@ -1,6 +1,7 @@
 //! A `Lead` or an `Account` written with the embedded schema, straight from its bytes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::codec::json::{Context, MAX_EMPLOYEES, MAX_TEXT_BYTES, country};
 use crate::domain::ids::{AccountId, EventId, IdError, LeadId, Private, RepId};
@@ -16,7 +17,7 @@ pub(in crate::codec) fn lead(bytes: &[u8], now: Timestamp, fast: bool) -> Option
     let lead = LeadCreated {
         event_id: input.id(EventId::parse)?,
         lead_id: input.id(LeadId::parse)?,
-        fields: LeadFields {
+        fields: Arc::new(LeadFields {
             created_at: Some(input.time()?).filter(|at| context.is_past(*at))?,
             company: input.opt_text()?,
             email: input.opt_text()?.map(Private::new),
@@ -46,7 +47,7 @@ pub(in crate::codec) fn lead(bytes: &[u8], now: Timestamp, fast: bool) -> Option
             do_not_route: input.flag()?,
             locked_until_at: input.opt(|it| it.time().filter(|at| Context::is_plan(*at)))?,
             attributes: input.text_map()?,
-        },
+        }),
         fast,
     };
     input.rest.is_empty().then_some(lead)

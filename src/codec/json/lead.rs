@@ -1,5 +1,7 @@
 //! `lead-created`, `lead-updated`, `lead-activity`.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::cursor::{Context, Fields, Path};
@@ -48,7 +50,7 @@ pub(super) fn read_created(value: &Value, context: Context, fast: bool) -> Resul
     Ok(LeadCreated {
         event_id: fields.id("event_id")?,
         lead_id: fields.id("lead_id")?,
-        fields: read_fields(&fields)?,
+        fields: Arc::new(read_fields(&fields)?),
         fast,
     })
 }

@@ -177,7 +177,7 @@ fn a_repeat_has_no_effect() {
         crate::domain::input::LeadCreated {
             event_id: crate::domain::ids::EventId::new("event-8"),
             lead_id: crate::domain::ids::LeadId::new("L1"),
-            fields: world.fields("NY"),
+            fields: world.fields("NY").into(),
             fast: false,
         },
     )));

@@ -205,7 +205,7 @@ impl World {
         self.feed(Input::LeadCreated(Box::new(LeadCreated {
             event_id,
             lead_id,
-            fields,
+            fields: fields.into(),
             fast: false,
         })));
     }

@@ -101,7 +101,7 @@ impl<'a> Query<'a> {
         let shared = shared.and_then(Block::shared);
         let mut query = Query {
             shared,
-            levels: vec![(ALL, GROUP_ALL as u8)],
+            levels: Vec::with_capacity(1 + segment.levels.len()),
             unseen: [0.0; 2],
             unsettled: 0.0,
             weights: shared.map_or([1.0 / MODELS as f64; MODELS], SharedBlock::weights),
@@ -109,6 +109,7 @@ impl<'a> Query<'a> {
             alike: Common::default(),
             times: Default::default(),
         };
+        query.levels.push((ALL, GROUP_ALL as u8));
         let variances = shared.map_or_else(start_variances, |shared| shared.head.variances);
         let common = shared.map_or_else(effects::start_variances, |shared| shared.now.variances);
         for level in &segment.levels {
@@ -234,12 +235,13 @@ impl Added {
 
 impl Common {
     fn new(effects: &Gaussian<1>, levels: &[(u32, u8)]) -> Common {
-        let pairs = numbers(levels).flat_map(|a| numbers(levels).map(move |b| (a, b)));
-        let between = |(a, b): (u32, u32)| effects.covariance(a as usize, b as usize)[0];
-        Common {
-            levels: numbers(levels).map(|number| effects.mean[number as usize][0]).sum(),
-            covariance: pairs.map(between).collect(),
+        let mut covariance = Vec::with_capacity(levels.len() * levels.len());
+        for a in numbers(levels) {
+            let between = |b: u32| effects.covariance(a as usize, b as usize)[0];
+            covariance.extend(numbers(levels).map(between));
         }
+        let sum = numbers(levels).map(|number| effects.mean[number as usize][0]).sum();
+        Common { levels: sum, covariance }
     }
 
     /// Mean and variance of the sum of the shared effects, all levels in full.

@@ -20,23 +20,30 @@ pub struct Segment {
 /// trimmed, lower case), numbers fall into bands, and what is not known is a level of its own.
 pub fn segment(policy: &SegmentPolicy, fields: &SegmentFields) -> Segment {
     let mut levels: Vec<String> = Vec::with_capacity(policy.dimensions.len() + 1);
+    let (mut industry, mut employees) = (None, None);
     for dimension in &policy.dimensions {
-        let level = [&*name(dimension), "=", &value(policy, dimension, fields)].concat();
+        let value = value(policy, dimension, fields);
+        let level = [&*name(dimension), "=", &value].concat();
         if !levels.contains(&level) {
             levels.push(level);
         }
-    }
-    let has = |dimension| policy.dimensions.contains(&dimension);
-    if has(Dimension::Industry) && has(Dimension::Employees) {
-        let industry = value(policy, &Dimension::Industry, fields);
-        let employees = value(policy, &Dimension::Employees, fields);
-        // A pair with an unknown half says nothing that the other half does not say.
-        if !industry.is_empty() && !employees.is_empty() {
-            levels.push(["industry+employees=", &industry, "+", &employees].concat());
+        match dimension {
+            Dimension::Industry => industry = Some(value),
+            Dimension::Employees => employees = Some(value),
+            _ => {}
         }
+    }
+    // A pair with an unknown half says nothing that the other half does not say.
+    if let (Some(industry), Some(employees)) = (industry, employees)
+        && !industry.is_empty()
+        && !employees.is_empty()
+    {
+        levels.push(["industry+employees=", &industry, "+", &employees].concat());
     }
     Segment { levels }
 }
+
+type Value<'a> = Cow<'a, str>;
 
 fn name(dimension: &Dimension) -> Cow<'static, str> {
     match dimension {
@@ -53,7 +60,11 @@ fn name(dimension: &Dimension) -> Cow<'static, str> {
     }
 }
 
-fn value(policy: &SegmentPolicy, dimension: &Dimension, fields: &SegmentFields) -> String {
+fn value<'a>(
+    policy: &SegmentPolicy,
+    dimension: &Dimension,
+    fields: &'a SegmentFields,
+) -> Value<'a> {
     match dimension {
         Dimension::Industry => text(&fields.industry),
         Dimension::Employees => band(&policy.employees, 1, fields.employees),
@@ -61,7 +72,7 @@ fn value(policy: &SegmentPolicy, dimension: &Dimension, fields: &SegmentFields) 
             state if state.is_empty() => {
                 let country = text(&fields.country);
                 // Marked, for CA is a state and a country.
-                if country.is_empty() { country } else { format!("country {country}") }
+                if country.is_empty() { country } else { format!("country {country}").into() }
             }
             state => state,
         },
@@ -71,27 +82,34 @@ fn value(policy: &SegmentPolicy, dimension: &Dimension, fields: &SegmentFields) 
         Dimension::AnnualRevenue => band(&policy.annual_revenue, 100, fields.annual_revenue),
         Dimension::Product => text(&fields.product),
         Dimension::Source => text(&fields.source),
-        Dimension::Attribute(key) => text(&fields.attributes.get(key).cloned()),
+        Dimension::Attribute(key) => cut(fields.attributes.get(key).map_or("", String::as_str)),
     }
 }
 
-fn text(value: &Option<String>) -> String {
-    let normal = normalise(value.as_deref().unwrap_or_default());
-    let end = normal.char_indices().nth(LEVEL_CHARS).map_or(normal.len(), |(at, _)| at);
-    normal[..end].to_owned()
+fn text(value: &Option<String>) -> Value<'_> {
+    cut(value.as_deref().unwrap_or_default())
+}
+
+fn cut(text: &str) -> Value<'_> {
+    let normal = normalise(text);
+    let past = (normal.len() > LEVEL_CHARS).then(|| normal.char_indices().nth(LEVEL_CHARS));
+    match past.flatten() {
+        Some((end, _)) => Cow::Owned(normal[..end].to_owned()),
+        None => normal,
+    }
 }
 
 /// The band of a number: `<50`, `50-`, `1000-` for the bounds 50 and 1000; a lower bound belongs to
 /// its band. Bounds are in whole units, the number in `scale`ths of one.
-fn band(bounds: &[i64], scale: i64, number: Option<i64>) -> String {
+fn band(bounds: &[i64], scale: i64, number: Option<i64>) -> Value<'static> {
     let Some(number) = number.filter(|number| *number >= 0) else {
-        return String::new();
+        return Cow::Borrowed("");
     };
     let reached = bounds.iter().filter(|bound| number >= bound.saturating_mul(scale));
     match (reached.max(), bounds.iter().min()) {
-        (Some(bound), _) => format!("{bound}-"),
-        (None, Some(lowest)) => format!("<{lowest}"),
-        (None, None) => "any".to_owned(),
+        (Some(bound), _) => format!("{bound}-").into(),
+        (None, Some(lowest)) => format!("<{lowest}").into(),
+        (None, None) => "any".into(),
     }
 }
 

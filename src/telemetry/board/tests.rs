@@ -60,7 +60,7 @@ fn inputs() -> Vec<Input> {
         ..LeadFields::default()
     };
     let lead_id = LeadId::new("L1");
-    let created = LeadCreated { event_id: event("l"), lead_id, fields, fast: false };
+    let created = LeadCreated { event_id: event("l"), lead_id, fields: fields.into(), fast: false };
     inputs.push(Input::LeadCreated(Box::new(created)));
     inputs
 }
