@@ -148,7 +148,7 @@ fn one(case: usize, seed: u64) -> Option<Shown> {
         is_history: false,
         keeps_odds: true,
     };
-    let source = JsonLines::new(Cursor::new(text), |_, _| {});
+    let source = JsonLines::new(Cursor::new(text), None);
     let (report, tried) = run(plan, source).expect("memory does not fail");
     let truth = truth(&world, &leads, &report, &tried);
     let wins = report.wins.as_ref()?;

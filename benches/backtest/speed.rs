@@ -29,8 +29,7 @@ pub(crate) fn main(leads: usize, file: Option<&str>) {
     };
     let started = Instant::now();
     let input = BufReader::with_capacity(1 << 20, File::open(&path).expect("the recording"));
-    let (report, tried) =
-        run(plan, JsonLines::new(input, |_, _| {})).expect("a readable recording");
+    let (report, tried) = run(plan, JsonLines::new(input, None)).expect("a readable recording");
     let seconds = started.elapsed().as_secs_f64();
     drop(tried);
     let agreement = report.agreement.expect("recorded decisions");

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::backtest::command::{Output, Progress, no_decisions, open, print};
+use super::backtest::command::{Output, no_decisions, open, print};
 use super::backtest::drive::{JsonLines, Source};
+use super::backtest::progress::{Progress, Watched};
 use super::backtest::text;
 use super::commands::read_policy;
 use crate::evaluate::lift::Lift;
@@ -65,11 +66,11 @@ pub(super) fn main(args: &Args) -> Exit {
 fn lift(args: &Args) -> Result<(), Exit> {
     #[cfg(feature = "kafka")]
     if let Some(config) = &args.config {
-        return compare(args, super::backtest::command::topics(config)?);
+        let topics = super::backtest::command::topics(config)?;
+        return compare(args, Watched::new(topics, "records"));
     }
     let (input, size) = open(&args.recordings)?;
-    let mut progress = Progress::new(size);
-    compare(args, JsonLines::new(input, move |lines, bytes| progress.tell(lines, bytes)))
+    compare(args, Watched::new(JsonLines::new(input, size), "lines"))
 }
 
 fn compare(args: &Args, mut source: impl Source) -> Result<(), Exit> {

@@ -1,10 +1,11 @@
 //! What a policy is worth: a recording replayed under another policy, and the estimates from it.
 //!
-//! Pure, like the layers below it: records in, numbers out. `replay` drives the engine, `ledger` keeps what
-//! is known of each lead, `estimate` has the statistics, `report` puts them together; `lift` compares the
+//! Pure, like the layers below it: records in, numbers out. `replay` drives the engine, `book` writes into the
+//! `ledger` what is known of each lead, `estimate` has the statistics, `report` puts them together; `lift` compares the
 //! arms of the experiment that ran (`difference`). The limits of each number are told with it (`warnings`).
 
 pub mod agreement;
+pub mod book;
 mod checks;
 pub mod cohort;
 pub mod difference;

@@ -1,7 +1,7 @@
 //! A recording through the engine, twice: as it was, and under another policy.
 //!
 //! ```text
-//!  recording ──► Live ────────────────► Tried ──► ledger
+//!  recording ──► Live ────────────────► Tried ──────────────────► Book ──► ledger
 //!                the recorded policy:   the policy to be judged
 //!                decides as recorded?
 //! ```
@@ -15,17 +15,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::agreement::Agreement;
-use super::ledger::{Ledger, company, number};
+use super::book::Entry;
+use super::ledger::{Ledger, company};
 use super::odds::Odds;
 use crate::domain::entity::{Entity, Kind};
 use crate::domain::fact::{Counter, Fact};
 use crate::domain::ids::{DomainId, LeadId, RepId, TerritoryId};
-use crate::domain::input::{Input, SegmentFields, UpdateKind};
-use crate::domain::policy::{ChoiceMethod, Policy, SegmentPolicy};
+use crate::domain::input::{Input, UpdateKind};
+use crate::domain::policy::{ChoiceMethod, Policy};
 use crate::domain::published::{LeadAssigned, SlaBreached};
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
-use crate::domain::win_rate;
 use crate::engine::filter::{Event, Filter, PolicyFile};
 use crate::engine::shard::Said;
 
@@ -176,8 +176,6 @@ pub struct Tried {
     pub filter: Filter,
     pub ledger: Ledger,
     pub policy: Policy,
-    /// The first two dimensions of its segments: by these the report is parted.
-    segment: SegmentPolicy,
     /// The policy's control arm, which the replay leaves out: its chances are worked out instead.
     control_share: f64,
     /// No decisions are recorded: who had a lead is told by its owner and its deals.
@@ -196,13 +194,10 @@ impl Tried {
         let by_rate = policy.choice.method == ChoiceMethod::WinRate;
         let control_share = if by_rate { policy.choice.control_share } else { 0.0 };
         file.policy.choice.control_share = 0.0;
-        let mut segment = policy.segment.clone();
-        segment.dimensions.truncate(2);
         Tried {
             filter: Filter::new(Some(file)),
             ledger: Ledger::default(),
             policy,
-            segment,
             control_share,
             is_history,
             recorded_steps: Steps::default(),
@@ -219,13 +214,14 @@ impl Tried {
         self.control_share
     }
 
-    pub fn take(&mut self, heard: Heard) {
+    /// Takes what it hears, and hands over what is to be written down of it, in order.
+    pub fn take(&mut self, heard: Heard, book: &mut Vec<Entry>) {
         let mut said = Vec::new();
         match heard {
             Heard::Event(mut event) => {
                 self.first_at = self.first_at.or(Some(event.at));
                 self.last_at = self.last_at.max(Some(event.at));
-                if !self.note(&mut event) {
+                if !self.note(&mut event, book) {
                     return;
                 }
                 let taken = self.filter.event(*event, &mut |it| said.push(it));
@@ -235,79 +231,63 @@ impl Tried {
                 self.last_at = self.last_at.max(Some(at));
                 self.filter.tick(at, jump, &mut |it| said.push(it));
             }
-            Heard::Assigned(fact) if !self.is_history => self.ledger.recorded(&fact),
+            Heard::Assigned(fact) if !self.is_history => book.push(Entry::Recorded(fact)),
             Heard::Breached(breach) => self.recorded_steps.note(&breach),
             Heard::Assigned(_) | Heard::Nothing => {}
         }
         for fact in said.into_iter().flat_map(|said| said.facts) {
             match fact {
-                Fact::Assigned(fact) => self.tried(&fact),
+                Fact::Assigned(fact) => {
+                    let rotation = self.rotation(&fact);
+                    book.push(Entry::Tried { fact, rotation });
+                }
                 Fact::Breached(breach) => self.steps.note(&breach),
                 _ => {}
             }
         }
     }
 
-    /// Writes down what an event says about a lead; false = the other policy is not to hear of it.
-    fn note(&mut self, event: &mut Event) -> bool {
+    /// Hands over what an event says about a lead; false = the other policy is not to hear of it.
+    fn note(&mut self, event: &mut Event, book: &mut Vec<Entry>) -> bool {
+        let domain = event.domain.clone();
         match &mut event.input {
             Input::PolicyChanged(change) => {
-                self.ledger.policy(&change.sha256, &change.policy);
+                book.push(Entry::Policy(change.clone()));
                 return false;
             }
             Input::LeadCreated(created) => {
-                let fields = SegmentFields::of(&created.fields);
-                let levels = win_rate::segment(&self.segment, &fields).levels;
-                let first = self.ledger.name(levels.first().map_or("", String::as_str));
-                let two: Vec<&str> = levels.iter().take(2).map(String::as_str).collect();
+                let (lead, fields) = (created.lead_id.clone(), created.fields.clone());
                 let state = self.filter.shard().state();
-                let company = company(state, &event.domain, &created.lead_id, &created.fields);
-                let owner = created.fields.owner_id.as_ref().filter(|_| self.is_history);
-                let owner = owner.map(|owner| self.ledger.name(owner.as_str()));
-                let row = self.ledger.row(&event.domain, &created.lead_id);
-                row.company = company;
-                row.created_at = created.fields.created_at;
-                row.level = first;
-                row.segment = number(&two.join("\0"));
-                row.owner = row.owner.or(owner);
+                let company = company(state, &domain, &lead, &fields);
+                book.push(Entry::Created { domain, lead, fields, company });
             }
             Input::LeadUpdated(update) => {
-                if let Some(opportunity) = &update.opportunity_id {
-                    self.ledger.link(&event.domain, &update.lead_id, opportunity);
+                let lead = update.lead_id.clone();
+                if let Some(opportunity) = update.opportunity_id.clone() {
+                    let (domain, lead) = (domain.clone(), lead.clone());
+                    book.push(Entry::Linked { domain, lead, opportunity });
                 }
                 if self.is_history && update.kind == UpdateKind::Owner {
-                    let owner = update.new_owner_id.as_ref();
-                    let owner = owner.map(|owner| self.ledger.name(owner.as_str()));
-                    let row = self.ledger.row(&event.domain, &update.lead_id);
-                    row.owner = row.owner.or(owner);
+                    let owned = |owner| Entry::Owned { domain, lead, owner };
+                    book.extend(update.new_owner_id.clone().map(owned));
                     return false;
                 }
             }
             Input::LeadActivity(activity) if self.is_history => activity.rep_id = None,
             Input::OpportunityClosed(deal) => {
                 self.deals += 1;
-                let at = self.ledger.closed(&event.domain, deal);
-                if let Some(at) = at.filter(|_| self.is_history) {
-                    let owner = self.ledger.name(deal.rep_id.as_str());
-                    let row = &mut self.ledger.rows[at];
-                    row.owner = row.owner.or(Some(owner));
-                }
+                book.push(Entry::Closed { domain, deal: deal.clone() });
             }
             _ => {}
         }
         true
     }
 
-    fn tried(&mut self, fact: &LeadAssigned) {
+    /// The chances of plain rotation, where the policy has a control arm.
+    fn rotation(&self, fact: &LeadAssigned) -> Option<Odds> {
         let state = self.filter.shard().state();
-        let share = self.control_share;
-        self.ledger.tried(fact, |stated| {
-            let held_out = share > 0.0;
-            match held_out.then(|| Odds::rotation(fact, weights(state, fact))).flatten() {
-                Some(rotation) => stated.mixed(&rotation, share),
-                None => stated,
-            }
-        });
+        let held_out = self.control_share > 0.0;
+        held_out.then(|| Odds::rotation(fact, weights(state, fact))).flatten()
     }
 }
 

@@ -1,12 +1,12 @@
 //! The command: what it takes, how it tells, where it writes.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use super::csv::{Export, Mapping};
 use super::drive::{JsonLines, Plan, run};
+use super::progress::{Progress, Watched};
 use super::{page, text};
 use crate::cli::commands::read_policy;
 use crate::evaluate::replay::Tried;
@@ -130,14 +130,13 @@ fn replay(args: &Args, plan: Plan) -> Result<Report, Exit> {
     };
     #[cfg(feature = "kafka")]
     if let Some(config) = &args.config {
-        return done(run(plan, topics(config)?));
+        return done(run(plan, Watched::new(topics(config)?, "records")));
     }
     if let (Some(csv), Some(mapping)) = (&args.csv, &args.mapping) {
-        return done(run(plan, export(csv, mapping)?));
+        return done(run(plan, Watched::new(export(csv, mapping)?, "events")));
     }
     let (input, size) = open(&args.recordings)?;
-    let mut progress = Progress::new(size);
-    done(run(plan, JsonLines::new(input, move |lines, bytes| progress.tell(lines, bytes))))
+    done(run(plan, Watched::new(JsonLines::new(input, size), "lines")))
 }
 
 /// What the topics of a router hold.
@@ -240,41 +239,4 @@ pub(in crate::cli) fn open(paths: &[PathBuf]) -> Result<(Input, Option<u64>), Ex
         input = Box::new(input.chain(file).chain(&b"\n"[..]));
     }
     Ok((Box::new(BufReader::with_capacity(1 << 20, input)), size.filter(|size| *size > 0)))
-}
-
-/// Tells on standard error how far it is: one line that changes on a terminal, else a line now and then.
-pub(in crate::cli) struct Progress {
-    size: Option<u64>,
-    started: Instant,
-    told: Instant,
-    terminal: bool,
-}
-
-impl Progress {
-    pub(in crate::cli) fn new(size: Option<u64>) -> Progress {
-        let now = Instant::now();
-        Progress { size, started: now, told: now, terminal: io::stderr().is_terminal() }
-    }
-
-    pub(in crate::cli) fn tell(&mut self, lines: u64, bytes: u64) {
-        let every = if self.terminal { Duration::from_millis(200) } else { Duration::from_secs(5) };
-        if self.told.elapsed() < every {
-            return;
-        }
-        self.told = Instant::now();
-        let rate = lines as f64 / self.started.elapsed().as_secs_f64();
-        let share = self.size.map(|size| format!("{:.0} %, ", bytes as f64 / size as f64 * 100.0));
-        let text = format!("{}{lines} lines, {rate:.0} a second", share.unwrap_or_default());
-        if self.terminal {
-            eprint!("\r\x1b[K{text}");
-        } else {
-            eprintln!("{text}");
-        }
-    }
-
-    pub(in crate::cli) fn clear() {
-        if io::stderr().is_terminal() {
-            eprint!("\r\x1b[K");
-        }
-    }
 }

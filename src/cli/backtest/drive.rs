@@ -1,4 +1,5 @@
-//! Drives a backtest: one thread reads, one replays the recorded policy, one the policy that is tried.
+//! Drives a backtest: one thread reads, one replays the recorded policy, one the policy that is tried, and one writes
+//! down what comes of it.
 
 use std::io::{self, BufRead};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -6,6 +7,7 @@ use std::thread;
 
 use super::lines::Lines;
 use crate::engine::filter::PolicyFile;
+use crate::evaluate::book::{Book, Entry};
 use crate::evaluate::ledger::Ledger;
 use crate::evaluate::replay::{Heard, Live, Tried};
 use crate::evaluate::report::{Read, Report, report};
@@ -31,6 +33,8 @@ pub struct Plan {
 pub trait Source: Send {
     /// The next thing; None = the end.
     fn next(&mut self) -> io::Result<Option<Heard>>;
+    /// How much of it has been heard, 0–1; None = nobody knows how much there is.
+    fn share(&self) -> Option<f64>;
     /// What was read, when all is.
     fn read(&self) -> Read;
 }
@@ -40,15 +44,14 @@ pub struct JsonLines<R> {
     input: R,
     lines: Lines,
     text: Vec<u8>,
-    progress: Box<dyn FnMut(u64, u64) + Send>,
     bytes: u64,
+    size: Option<u64>,
 }
 
 impl<R: BufRead> JsonLines<R> {
-    /// `progress` hears the lines and bytes read so far, every now and then.
-    pub fn new(input: R, progress: impl FnMut(u64, u64) + Send + 'static) -> JsonLines<R> {
-        let (lines, text) = (Lines::default(), Vec::new());
-        JsonLines { input, lines, text, progress: Box::new(progress), bytes: 0 }
+    /// `size`: how many bytes there are, where that is known.
+    pub fn new(input: R, size: Option<u64>) -> JsonLines<R> {
+        JsonLines { input, lines: Lines::default(), text: Vec::new(), bytes: 0, size }
     }
 }
 
@@ -60,10 +63,11 @@ impl<R: BufRead + Send> Source for JsonLines<R> {
             return Ok(None);
         }
         self.bytes += bytes as u64;
-        if self.lines.read.is_multiple_of(1_024) {
-            (self.progress)(self.lines.read, self.bytes);
-        }
         Ok(Some(self.lines.line(&self.text)))
+    }
+
+    fn share(&self) -> Option<f64> {
+        self.size.map(|size| self.bytes as f64 / size as f64)
     }
 
     fn read(&self) -> Read {
@@ -77,31 +81,35 @@ pub fn run(plan: Plan, mut source: impl Source) -> io::Result<(Report, Tried)> {
     let Plan { policy, recorded, is_history, keeps_odds } = plan;
     let (to_live, from_source) = sync_channel::<Vec<Heard>>(WAITING);
     let (to_tried, from_live) = sync_channel::<Vec<Heard>>(WAITING);
+    let (to_book, from_tried) = sync_channel::<Vec<Entry>>(WAITING);
     let mut tried = Tried::new(policy, is_history);
-    tried.ledger = Ledger::new(recorded.as_ref());
+    let mut ledger = Ledger::new(recorded.as_ref());
+    ledger.keeps_odds = keeps_odds;
+    let mut book = Book::new(ledger, &tried.policy, tried.control_share(), is_history);
     let mut live = (!is_history).then(|| Live::new(recorded));
-    tried.ledger.keeps_odds = keeps_odds;
     thread::scope(|scope| {
         let replaying = scope.spawn(|| {
-            pass(from_source, to_tried, |heard| match &mut live {
-                Some(live) => live.take(heard),
-                None => heard,
+            pass(from_source, to_tried, |heard, out| match &mut live {
+                Some(live) => out.push(live.take(heard)),
+                None => out.push(heard),
             });
         });
         let trying = scope.spawn(|| {
-            for batch in from_live {
-                batch.into_iter().for_each(|heard| tried.take(heard));
-            }
+            pass(from_live, to_book, |heard, out| tried.take(heard, out));
+        });
+        let booking = scope.spawn(|| {
+            from_tried.into_iter().flatten().for_each(|entry| book.enter(entry));
         });
         let done = feed(&mut source, to_live);
         // A panic in a thread is one here.
-        for thread in [replaying, trying] {
+        for thread in [replaying, trying, booking] {
             if let Err(panic) = thread.join() {
                 std::panic::resume_unwind(panic);
             }
         }
         done
     })?;
+    tried.ledger = book.ledger;
     if let Some(live) = &mut live {
         // To give back the memory of a million leads takes a while; the report does not wait for it.
         let engine = live.finish();
@@ -127,13 +135,16 @@ fn feed(source: &mut impl Source, to: SyncSender<Vec<Heard>>) -> io::Result<()> 
     Ok(())
 }
 
-fn pass(
-    from: Receiver<Vec<Heard>>,
-    to: SyncSender<Vec<Heard>>,
-    mut each: impl FnMut(Heard) -> Heard,
+/// Hands on what `each` makes of what comes, until nothing comes or nobody takes it.
+fn pass<A, B>(
+    from: Receiver<Vec<A>>,
+    to: SyncSender<Vec<B>>,
+    mut each: impl FnMut(A, &mut Vec<B>),
 ) {
     for batch in from {
-        if to.send(batch.into_iter().map(&mut each).collect()).is_err() {
+        let mut out = Vec::with_capacity(batch.len());
+        batch.into_iter().for_each(|one| each(one, &mut out));
+        if to.send(out).is_err() {
             return;
         }
     }

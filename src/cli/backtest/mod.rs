@@ -10,6 +10,8 @@ mod csv;
 pub mod drive;
 pub mod lines;
 pub mod page;
+#[cfg(feature = "edge")]
+pub(in crate::cli) mod progress;
 pub mod text;
 #[cfg(feature = "kafka")]
 pub(in crate::cli) mod topics;

@@ -35,6 +35,7 @@ struct Shard {
 #[derive(Debug)]
 pub(in crate::cli) struct Topics {
     heard: std::vec::IntoIter<(Timestamp, Heard)>,
+    all: usize,
     lines: u64,
     unusable: u64,
 }
@@ -48,7 +49,7 @@ impl Topics {
         let schemas = Lookup::new(settings)?;
         let decode = Reader::new(schemas.ids(), partitions, names.clone());
         let mut shards: BTreeMap<i32, Shard> = BTreeMap::new();
-        let mut found = Topics { heard: Vec::new().into_iter(), lines: 0, unusable: 0 };
+        let mut found = Topics { heard: Vec::new().into_iter(), all: 0, lines: 0, unusable: 0 };
         for topic in Topic::ALL {
             let name = &names[topic.index()];
             for partition in 0..if name.is_empty() { 0 } else { partitions } {
@@ -97,6 +98,7 @@ impl Topics {
         heard.extend(breaches);
         // Each shard is in order already; domains of different shards have nothing to do with each other.
         heard.sort_by_key(|(at, _)| *at);
+        found.all = heard.len();
         found.heard = heard.into_iter();
         Ok(found)
     }
@@ -172,6 +174,10 @@ impl Shard {
 impl Source for Topics {
     fn next(&mut self) -> io::Result<Option<Heard>> {
         Ok(self.heard.next().map(|(_, heard)| heard))
+    }
+
+    fn share(&self) -> Option<f64> {
+        Some(1.0 - self.heard.len() as f64 / self.all.max(1) as f64)
     }
 
     fn read(&self) -> Read {

@@ -101,12 +101,12 @@ fn backtest(lines: &[String], recorded: &str, tried: &str) -> (Report, Tried) {
         is_history: false,
         keeps_odds: false,
     };
-    run(plan, JsonLines::new(Cursor::new(lines.join("\n").into_bytes()), |_, _| {})).unwrap()
+    run(plan, JsonLines::new(Cursor::new(lines.join("\n").into_bytes()), None)).unwrap()
 }
 
 fn lift(lines: &[String], recorded: Option<&str>) -> LiftReport {
     use lead_router::cli::backtest::drive::Source;
-    let mut source = JsonLines::new(Cursor::new(lines.join("\n").into_bytes()), |_, _| {});
+    let mut source = JsonLines::new(Cursor::new(lines.join("\n").into_bytes()), None);
     let mut lift = Lift::new(recorded.map(|text| PolicyFile::parse(text).unwrap()));
     while let Some(heard) = source.next().unwrap() {
         lift.take(&heard);

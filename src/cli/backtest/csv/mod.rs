@@ -16,9 +16,10 @@ use serde_json::{Value, json};
 
 use self::rows::{Lead, Rows};
 use super::drive::Source;
+use super::progress::Progress;
 use crate::codec::json;
-use crate::domain::ids::DomainId;
-use crate::domain::input::{Input, Topic};
+use crate::domain::ids::{DomainId, EventId, LeadId};
+use crate::domain::input::{ActivityKind, Input, LeadActivity, Topic};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::filter::Event;
 use crate::evaluate::replay::Heard;
@@ -38,6 +39,7 @@ const USABLE_MIN: f64 = 0.5;
 #[derive(Debug)]
 pub(super) struct Export {
     events: std::vec::IntoIter<Event>,
+    all: usize,
     read: Read,
 }
 
@@ -56,7 +58,9 @@ impl Export {
         let columns = Columns::find(&heads, mapping)?;
         let mut rows = Rows::new(mapping, columns, now);
         let mut row = csv::StringRecord::new();
+        let mut progress = Progress::new("rows");
         loop {
+            progress.one(|| Some(reader.position().byte() as f64 / text.len() as f64));
             let line = reader.position().line();
             let read = reader.read_record(&mut row);
             let lines = reader.position().line() - line;
@@ -73,7 +77,7 @@ impl Export {
         }
         let (leads, read) = rows.finish()?;
         let events = events(leads, mapping.lead.territory.is_some());
-        Ok(Export { events: events.into_iter(), read })
+        Ok(Export { all: events.len(), events: events.into_iter(), read })
     }
 }
 
@@ -91,6 +95,10 @@ fn parted(fault: &csv::Error) -> String {
 impl Source for Export {
     fn next(&mut self) -> io::Result<Option<Heard>> {
         Ok(self.events.next().map(|event| Heard::Event(Box::new(event))))
+    }
+
+    fn share(&self) -> Option<f64> {
+        Some(1.0 - self.events.len() as f64 / self.all.max(1) as f64)
     }
 
     fn read(&self) -> Read {
@@ -170,11 +178,15 @@ fn events(leads: Vec<Lead>, by_territory: bool) -> Vec<Event> {
     for lead in leads {
         let at = lead.created_at;
         // An event id of its own: the lead would take another with its own for a repeat.
-        let accepted = json!({ "event_id": format!("accepted {}", lead.line), "lead_id": lead.id,
-            "kind": "ACCEPTED", "occurred_at": at.0 });
-        let accepted = made(Topic::LeadActivity, &accepted, at);
+        let accepted = Input::LeadActivity(LeadActivity {
+            event_id: EventId::new(&format!("accepted {}", lead.line)),
+            lead_id: LeadId::new(&lead.id),
+            rep_id: None,
+            kind: ActivityKind::Accepted,
+            occurred_at: at,
+        });
         timed.push((at, 2, Topic::LeadCreated, lead.created));
-        timed.extend(accepted.map(|input| (at, 3, Topic::LeadActivity, input)));
+        timed.push((at, 3, Topic::LeadActivity, accepted));
         timed.extend(lead.deal.map(|(at, input)| (at, 4, Topic::OpportunityClosed, input)));
     }
     timed.sort_by_key(|(at, order, ..)| (*at, *order));

@@ -234,12 +234,12 @@ impl<'a> Rows<'a> {
     fn input(
         &mut self,
         topic: Topic,
-        mut value: Map<String, Value>,
+        value: Map<String, Value>,
         at: Timestamp,
         line: u64,
     ) -> Result<Input, String> {
+        let mut event = Value::Object(value);
         loop {
-            let event = Value::from(value.clone());
             let fault = match json::decode_event(topic, &event, at, true) {
                 Ok(input) => return Ok(input),
                 Err(fault) => fault,
@@ -248,9 +248,9 @@ impl<'a> Rows<'a> {
             let column = self.column(name, inner);
             let why = format!("{column}: {}", fault.detail);
             let is_gone = !NEEDED.contains(&name)
-                && match value.get_mut(name) {
+                && match event.get_mut(name) {
                     Some(Value::Object(fields)) => fields.remove(inner).is_some(),
-                    _ => value.remove(name).is_some(),
+                    _ => event.as_object_mut().is_some_and(|it| it.remove(name).is_some()),
                 };
             if !is_gone {
                 return Err(why);
