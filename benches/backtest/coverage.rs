@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use lead_router::cli::backtest::drive::{JsonLines, Plan, run};
+use lead_router::cli::backtest::drive::{Done, JsonLines, Plan, run};
 use lead_router::domain::ids::RepId;
 use lead_router::engine::filter::PolicyFile;
+use lead_router::evaluate::ledger::Ledger;
 use lead_router::evaluate::odds::rep_number;
-use lead_router::evaluate::replay::Tried;
 use lead_router::evaluate::report::Report;
 
 use crate::world::{Lead, Regime, World, name};
@@ -149,8 +149,8 @@ fn one(case: usize, seed: u64) -> Option<Shown> {
         keeps_odds: true,
     };
     let source = JsonLines::new(Cursor::new(text), None);
-    let (report, tried) = run(plan, source).expect("memory does not fail");
-    let truth = truth(&world, &leads, &report, &tried);
+    let Done { report, ledger, .. } = run(plan, source).expect("memory does not fail");
+    let truth = truth(&world, &leads, &report, &ledger);
     let wins = report.wins.as_ref()?;
     let three = |it: lead_router::evaluate::stats::Interval| (it.estimate, it.low, it.high);
     Some(Shown {
@@ -167,11 +167,11 @@ fn one(case: usize, seed: u64) -> Option<Shown> {
 
 /// The true lift on the leads that had time to close: what the world gives under the chances of the policy
 /// that was tried, less what it gives under the recorded ones.
-fn truth(world: &World, leads: &[Lead], report: &Report, tried: &Tried) -> f64 {
+fn truth(world: &World, leads: &[Lead], report: &Report, ledger: &Ledger) -> f64 {
     let reps: Vec<u64> =
         (0..world.regime.reps).map(|rep| rep_number(&RepId::new(&name(rep)))).collect();
     let (mut sum, mut n) = (0.0, 0.0);
-    for (row, lead) in tried.ledger.rows.iter().zip(leads) {
+    for (row, lead) in ledger.rows.iter().zip(leads) {
         let (Some(recorded), Some(new)) = (&row.recorded, &row.new) else { continue };
         if recorded.decided_at.to_string() > report.basis.decided_until {
             continue;

@@ -29,9 +29,9 @@ pub(crate) fn main(leads: usize, file: Option<&str>) {
     };
     let started = Instant::now();
     let input = BufReader::with_capacity(1 << 20, File::open(&path).expect("the recording"));
-    let (report, tried) = run(plan, JsonLines::new(input, None)).expect("a readable recording");
+    let done = run(plan, JsonLines::new(input, None)).expect("a readable recording");
     let seconds = started.elapsed().as_secs_f64();
-    drop(tried);
+    let report = done.report;
     let agreement = report.agreement.expect("recorded decisions");
     println!(
         "{} leads, {} deals, {} decisions ({} the same), {:.1} GB in {seconds:.1} s: {:.0} leads/s",

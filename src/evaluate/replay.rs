@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use super::agreement::Agreement;
 use super::book::Entry;
-use super::ledger::{Ledger, company};
+use super::ledger::company;
 use super::odds::Odds;
 use crate::domain::entity::{Entity, Kind};
 use crate::domain::fact::{Counter, Fact};
@@ -174,7 +174,6 @@ fn is_echo(input: &Input, said: &[Said]) -> bool {
 #[derive(Debug)]
 pub struct Tried {
     pub filter: Filter,
-    pub ledger: Ledger,
     pub policy: Policy,
     /// The policy's control arm, which the replay leaves out: its chances are worked out instead.
     control_share: f64,
@@ -196,7 +195,6 @@ impl Tried {
         file.policy.choice.control_share = 0.0;
         Tried {
             filter: Filter::new(Some(file)),
-            ledger: Ledger::default(),
             policy,
             control_share,
             is_history,

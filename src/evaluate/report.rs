@@ -223,13 +223,13 @@ pub struct SegmentRate {
 }
 
 /// Puts the two replays together.
-pub fn report(live: Option<Live>, tried: &mut Tried, mut read: Read) -> Report {
+pub fn report(live: Option<Live>, tried: &Tried, ledger: &mut Ledger, mut read: Read) -> Report {
     let mut gamma = 1.0;
     if tried.is_history {
-        history::estimate_decisions(&mut tried.ledger);
+        history::estimate_decisions(ledger);
         gamma = history::GAMMA;
     }
-    let ledger = &tried.ledger;
+    let ledger = &*ledger;
     let end = tried.last_at.unwrap_or_default();
     let base = base_rate(ledger);
     let trials: Vec<Trial> = ledger.rows.iter().filter_map(|row| ledger.trial(row, base)).collect();
@@ -287,7 +287,7 @@ pub fn report(live: Option<Live>, tried: &mut Tried, mut read: Read) -> Report {
         rep_names: tried.filter.shard().state().rep_names(),
         warnings: Vec::new(),
     };
-    report.warnings = warnings::of(&report, &cohort, tried);
+    report.warnings = warnings::of(&report, &cohort, tried, ledger);
     report
 }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::cohort::Cohort;
+use super::ledger::Ledger;
 use super::replay::Tried;
 use super::report::{Report, Verdict};
 
@@ -21,7 +22,7 @@ pub(super) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-pub fn of(report: &Report, cohort: &Cohort, tried: &Tried) -> Vec<Warning> {
+pub fn of(report: &Report, cohort: &Cohort, tried: &Tried, ledger: &Ledger) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |kind, text: String| warnings.push(Warning { kind, text });
     if let Some(agreement) = &report.agreement
@@ -118,7 +119,7 @@ pub fn of(report: &Report, cohort: &Cohort, tried: &Tried) -> Vec<Warning> {
         );
         warn("short_record", text);
     }
-    let unlinked = tried.ledger.unlinked();
+    let unlinked = ledger.unlinked();
     if unlinked > 0 {
         let text =
             format!("{unlinked} deals name no lead; they teach the model and count for no lead.");

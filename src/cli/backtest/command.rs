@@ -5,11 +5,10 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::csv::{Export, Mapping};
-use super::drive::{JsonLines, Plan, run};
+use super::drive::{Done, JsonLines, Plan, run};
 use super::progress::{Progress, Watched};
 use super::{page, text};
 use crate::cli::commands::read_policy;
-use crate::evaluate::replay::Tried;
 use crate::evaluate::report::{self, Report};
 use crate::runtime::clock;
 use crate::runtime::run::Exit;
@@ -121,11 +120,11 @@ pub(in crate::cli) fn no_decisions(read: &report::Read, remedy: &str) -> Exit {
 }
 
 fn replay(args: &Args, plan: Plan) -> Result<Report, Exit> {
-    let done = |run: io::Result<(Report, Tried)>| {
+    let done = |run: io::Result<Done>| {
         let failed = |fault| told(&format!("failed to read the recording: {fault}"));
-        let (report, tried) = run.map_err(failed)?;
+        let Done { report, tried, ledger } = run.map_err(failed)?;
         // Nobody waits until a million leads have been forgotten one by one.
-        std::thread::spawn(move || drop(tried));
+        std::thread::spawn(move || drop((tried, ledger)));
         Ok(report)
     };
     #[cfg(feature = "kafka")]

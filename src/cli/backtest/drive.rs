@@ -76,8 +76,15 @@ impl<R: BufRead + Send> Source for JsonLines<R> {
     }
 }
 
+/// What a backtest came to, and what it rests on.
+pub struct Done {
+    pub report: Report,
+    pub tried: Tried,
+    pub ledger: Ledger,
+}
+
 /// Runs it to the end of the source.
-pub fn run(plan: Plan, mut source: impl Source) -> io::Result<(Report, Tried)> {
+pub fn run(plan: Plan, mut source: impl Source) -> io::Result<Done> {
     let Plan { policy, recorded, is_history, keeps_odds } = plan;
     let (to_live, from_source) = sync_channel::<Vec<Heard>>(WAITING);
     let (to_tried, from_live) = sync_channel::<Vec<Heard>>(WAITING);
@@ -109,14 +116,14 @@ pub fn run(plan: Plan, mut source: impl Source) -> io::Result<(Report, Tried)> {
         }
         done
     })?;
-    tried.ledger = book.ledger;
     if let Some(live) = &mut live {
         // To give back the memory of a million leads takes a while; the report does not wait for it.
         let engine = live.finish();
         thread::spawn(move || drop(engine));
     }
-    let found = report(live, &mut tried, source.read());
-    Ok((found, tried))
+    let mut ledger = book.ledger;
+    let report = report(live, &tried, &mut ledger, source.read());
+    Ok(Done { report, tried, ledger })
 }
 
 fn feed(source: &mut impl Source, to: SyncSender<Vec<Heard>>) -> io::Result<()> {

@@ -101,7 +101,9 @@ fn backtest(lines: &[String], recorded: &str, tried: &str) -> (Report, Tried) {
         is_history: false,
         keeps_odds: false,
     };
-    run(plan, JsonLines::new(Cursor::new(lines.join("\n").into_bytes()), None)).unwrap()
+    let input = Cursor::new(lines.join("\n").into_bytes());
+    let done = run(plan, JsonLines::new(input, None)).unwrap();
+    (done.report, done.tried)
 }
 
 fn lift(lines: &[String], recorded: Option<&str>) -> LiftReport {
