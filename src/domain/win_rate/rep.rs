@@ -230,26 +230,31 @@ impl Rep {
     /// since the base was written says something of these too; it is left out, it is little.)
     pub(super) fn look(&self, features: &[(u32, u8)], shared: &[[f64; 1]]) -> Look {
         let mut look = Look::default();
+        // The slots of the levels, and the covariance of each with all of them.
         let mut on = [0; GROUPS_MAX];
+        let mut sums = [[0.0; PACE_COUNT]; GROUPS_MAX];
         let mut known = 0;
-        for (feature, _) in features {
-            if let Some(slot) = self.slot(*feature) {
-                on[known] = slot;
-                known += 1;
+        for slot in features.iter().filter_map(|(feature, _)| self.slot(*feature)) {
+            plus(&mut look.mean, &self.belief.mean[slot]);
+            for other in 0..known {
+                let between = self.belief.covariance(slot, on[other]);
+                plus(&mut sums[known], &between);
+                plus(&mut sums[other], &between);
             }
+            plus(&mut sums[known], &self.belief.variance(slot));
+            on[known] = slot;
+            known += 1;
         }
-        let on = &on[..known];
-        for slot in on {
-            plus(&mut look.mean, &self.belief.mean[*slot]);
-        }
+        let mut slots = on.iter().zip(&sums);
         for (factor, (feature, group)) in look.factors.iter_mut().zip(features) {
             let variance = self.variances[usize::from(*group)];
             let mut moved = shared[*feature as usize][0];
             let mut with = [variance; PACE_COUNT];
-            if let Some(slot) = self.slot(*feature) {
-                moved -= self.centre_of(slot);
-                with = [0.0; PACE_COUNT];
-                on.iter().for_each(|other| plus(&mut with, &self.belief.covariance(slot, *other)));
+            if self.slot(*feature).is_some()
+                && let Some((slot, sum)) = slots.next()
+            {
+                moved -= self.centre_of(*slot);
+                with = *sum;
             }
             *factor = with.map(|with| with / variance);
             plus(&mut look.mean, &factor.map(|factor| factor * moved));
