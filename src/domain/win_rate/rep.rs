@@ -233,8 +233,8 @@ impl Rep {
         // The slots of the levels, and the covariance of each with all of them.
         let mut on = [0; GROUPS_MAX];
         let mut sums = [[0.0; PACE_COUNT]; GROUPS_MAX];
-        let mut known = 0;
-        for slot in features.iter().filter_map(|(feature, _)| self.slot(*feature)) {
+        let all = features.iter().filter_map(|(feature, _)| self.slot(*feature));
+        for (known, slot) in all.enumerate() {
             plus(&mut look.mean, &self.belief.mean[slot]);
             for other in 0..known {
                 let between = self.belief.covariance(slot, on[other]);
@@ -243,7 +243,6 @@ impl Rep {
             }
             plus(&mut sums[known], &self.belief.variance(slot));
             on[known] = slot;
-            known += 1;
         }
         let mut slots = on.iter().zip(&sums);
         for (factor, (feature, group)) in look.factors.iter_mut().zip(features) {
