@@ -70,8 +70,7 @@ impl Book {
             }
             Entry::Owned { domain, lead, owner } => {
                 let owner = self.ledger.name(owner.as_str());
-                let row = self.ledger.row(&domain, &lead);
-                row.owner = row.owner.or(Some(owner));
+                self.ledger.row(&domain, &lead).owned(owner);
             }
             Entry::Linked { domain, lead, opportunity } => {
                 self.ledger.link(&domain, &lead, &opportunity);
@@ -80,8 +79,7 @@ impl Book {
                 let at = self.ledger.closed(&domain, &deal);
                 if let Some(at) = at.filter(|_| self.is_history) {
                     let owner = self.ledger.name(deal.rep_id.as_str());
-                    let row = &mut self.ledger.rows[at];
-                    row.owner = row.owner.or(Some(owner));
+                    self.ledger.rows[at].owned(owner);
                 }
             }
             Entry::Policy(change) => self.ledger.policy(&change.sha256, &change.policy),
@@ -107,6 +105,6 @@ impl Book {
         row.created_at = fields.created_at;
         row.level = first;
         row.segment = number(&two.join("\0"));
-        row.owner = row.owner.or(owner);
+        owner.into_iter().for_each(|owner| row.owned(owner));
     }
 }

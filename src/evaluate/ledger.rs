@@ -397,6 +397,11 @@ fn first(known: Option<&Side>, joined: bool, fact: &LeadAssigned) -> Option<Side
 }
 
 impl Row {
+    /// Who had it, by what is heard first of it.
+    pub(super) fn owned(&mut self, owner: u64) {
+        self.owner = self.owner.or(Some(owner));
+    }
+
     /// Once both sides gave it to a rep, only the numbers are kept.
     pub(super) fn join(&mut self, keeps_odds: bool) {
         let (Some(recorded), Some(new)) = (&mut self.recorded, &mut self.new) else { return };

@@ -52,6 +52,11 @@ impl Progress {
     }
 }
 
+/// How much of a list is done, 0–1, of which so many are left.
+pub(super) fn share(left: usize, all: usize) -> f64 {
+    1.0 - left as f64 / all.max(1) as f64
+}
+
 /// A source that tells how far it has been heard.
 pub(in crate::cli) struct Watched<S> {
     source: S,

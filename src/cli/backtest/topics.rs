@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 use super::drive::Source;
+use super::progress::share;
 use crate::cli::lookup::Lookup;
 use crate::config::Settings;
 use crate::domain::input::Topic;
@@ -177,7 +178,7 @@ impl Source for Topics {
     }
 
     fn share(&self) -> Option<f64> {
-        Some(1.0 - self.heard.len() as f64 / self.all.max(1) as f64)
+        Some(share(self.heard.len(), self.all))
     }
 
     fn read(&self) -> Read {

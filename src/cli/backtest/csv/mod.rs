@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use self::rows::{Lead, Rows};
 use super::drive::Source;
-use super::progress::Progress;
+use super::progress::{Progress, share};
 use crate::codec::json;
 use crate::domain::ids::{DomainId, EventId, LeadId};
 use crate::domain::input::{ActivityKind, Input, LeadActivity, Topic};
@@ -98,7 +98,7 @@ impl Source for Export {
     }
 
     fn share(&self) -> Option<f64> {
-        Some(1.0 - self.events.len() as f64 / self.all.max(1) as f64)
+        Some(share(self.events.len(), self.all))
     }
 
     fn read(&self) -> Read {
