@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
-use super::ledger::{Ledger, number};
-use super::odds::Odds;
+use super::agreement::{Agreement, Decided};
+use super::ledger::{Brief, Ledger, number};
+use super::replay::Written;
+use super::report::Read;
+use super::unusable::{Fault, Unusable};
 use crate::domain::ids::{DomainId, LeadId, OpportunityId, RepId};
 use crate::domain::input::{OpportunityClosed, PolicyChange, SegmentFields};
 use crate::domain::lead_fields::LeadFields;
@@ -39,28 +42,43 @@ pub enum Entry {
     Policy(Box<PolicyChange>),
     /// A recorded decision.
     Recorded(Box<LeadAssigned>),
-    /// A decision of the policy that is tried, and the chances of plain rotation where it has a control arm.
-    Tried {
-        fact: Box<LeadAssigned>,
-        rotation: Option<Odds>,
-    },
+    /// A recorded decision that has not been read.
+    Written(Written),
+    /// A decision of the replay of the recorded policy.
+    Replayed(Box<Decided>),
+    /// A decision of the policy that is tried.
+    Tried(Box<Brief>),
+    Unusable(Box<Fault>),
 }
 
 /// The ledger of a backtest as it is written.
 #[derive(Debug)]
 pub struct Book {
-    pub ledger: Ledger,
+    ledger: Ledger,
+    /// None = no decisions are recorded: who had a lead is told by its owner and its deals.
+    agreement: Option<Agreement>,
+    unusable: Unusable,
     /// The first two dimensions of the policy's segments: by these the report is parted.
     segment: SegmentPolicy,
-    control_share: f64,
-    is_history: bool,
 }
 
 impl Book {
-    pub fn new(ledger: Ledger, policy: &Policy, control_share: f64, is_history: bool) -> Book {
+    /// `agreement`: None = a history without decisions.
+    pub fn new(ledger: Ledger, agreement: Option<Agreement>, policy: &Policy) -> Book {
         let mut segment = policy.segment.clone();
         segment.dimensions.truncate(2);
-        Book { ledger, segment, control_share, is_history }
+        Book { ledger, agreement, unusable: Unusable::default(), segment }
+    }
+
+    fn is_history(&self) -> bool {
+        self.agreement.is_none()
+    }
+
+    /// Nothing more comes. Says what could not be read.
+    pub fn close(mut self, read: &mut Read) -> (Option<Agreement>, Ledger) {
+        self.agreement.iter_mut().for_each(Agreement::finish);
+        self.unusable.tell(read);
+        (self.agreement, self.ledger)
     }
 
     pub fn enter(&mut self, entry: Entry) {
@@ -77,20 +95,39 @@ impl Book {
             }
             Entry::Closed { domain, deal } => {
                 let at = self.ledger.closed(&domain, &deal);
-                if let Some(at) = at.filter(|_| self.is_history) {
+                if let Some(at) = at.filter(|_| self.is_history()) {
                     let owner = self.ledger.name(deal.rep_id.as_str());
                     self.ledger.rows[at].owned(owner);
                 }
             }
             Entry::Policy(change) => self.ledger.policy(&change.sha256, &change.policy),
-            Entry::Recorded(fact) => self.ledger.recorded(&fact),
-            Entry::Tried { fact, rotation } => {
-                let share = self.control_share;
-                self.ledger.tried(&fact, |stated| match rotation {
-                    Some(rotation) => stated.mixed(&rotation, share),
-                    None => stated,
-                });
+            Entry::Recorded(fact) => self.recorded(&fact),
+            Entry::Written(written) => self.written(&written),
+            Entry::Replayed(decided) => {
+                if let Some(agreement) = &mut self.agreement {
+                    agreement.replayed(decided);
+                }
             }
+            Entry::Tried(brief) => self.ledger.tried(*brief),
+            Entry::Unusable(fault) => self.unusable.note(&fault),
+        }
+    }
+
+    fn recorded(&mut self, fact: &LeadAssigned) {
+        // Of a history, the decisions do not count.
+        let Some(agreement) = &mut self.agreement else { return };
+        agreement.recorded(Decided::of(fact));
+        self.ledger.recorded(Brief::of(fact));
+    }
+
+    fn written(&mut self, written: &Written) {
+        let Some(agreement) = &mut self.agreement else { return };
+        if let Some(brief) = agreement.written(&written.text) {
+            return self.ledger.recorded(brief);
+        }
+        match written.read() {
+            Ok(fact) => self.recorded(&fact),
+            Err(fault) => self.unusable.note(&fault),
         }
     }
 
@@ -98,7 +135,7 @@ impl Book {
         let levels = win_rate::segment(&self.segment, &SegmentFields::of(fields)).levels;
         let first = self.ledger.name(levels.first().map_or("", String::as_str));
         let two: Vec<&str> = levels.iter().take(2).map(String::as_str).collect();
-        let owner = fields.owner_id.as_ref().filter(|_| self.is_history);
+        let owner = fields.owner_id.as_ref().filter(|_| self.is_history());
         let owner = owner.map(|owner| self.ledger.name(owner.as_str()));
         let row = self.ledger.row(domain, lead);
         row.company = company;

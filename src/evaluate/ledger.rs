@@ -1,13 +1,14 @@
 //! What is known of each lead: how it was given out, how another policy would have, and how it ended.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 use super::cohort::Course;
 use super::estimate::Trial;
 use super::odds::{Odds, rep_number};
 use crate::codec::json;
 use crate::domain::hash;
-use crate::domain::ids::{DomainId, LeadId, OpportunityId, RepId};
+use crate::domain::ids::{DomainId, LeadId, OpportunityId, QueueId, RepId};
 use crate::domain::input::{DealOutcome, OpportunityClosed};
 use crate::domain::lead_fields::{Cents, LeadFields};
 use crate::domain::policy::{ControlUnit, Objective, Policy};
@@ -80,6 +81,73 @@ impl Side {
             Place::Rep(rep) => Some(rep),
             Place::Queue(_) | Place::Nobody => None,
         }
+    }
+}
+
+/// A decision, as far as it is kept.
+#[derive(Clone, Debug)]
+pub struct Brief {
+    pub lead_id: LeadId,
+    pub assignment_no: u32,
+    outcome: Outcome,
+    cause: Cause,
+    rep_id: Option<RepId>,
+    queue_id: Option<QueueId>,
+    /// Of the lead, in its domain.
+    number: u64,
+    side: Side,
+}
+
+impl Brief {
+    pub fn of(fact: &LeadAssigned) -> Brief {
+        Brief {
+            lead_id: fact.lead_id.clone(),
+            assignment_no: fact.assignment_no,
+            outcome: fact.outcome,
+            cause: fact.cause,
+            rep_id: fact.rep_id.clone(),
+            queue_id: fact.queue_id.clone(),
+            number: number_in(&fact.domain, fact.lead_id.as_str()),
+            side: Side::of(fact),
+        }
+    }
+
+    /// A decision of the policy that is tried; `odds` makes of the chances that it states those of the policy
+    /// as it would run.
+    pub fn tried(fact: &LeadAssigned, odds: impl FnOnce(Odds) -> Odds) -> Brief {
+        let mut brief = Brief::of(fact);
+        brief.side.odds = brief.side.odds.map(odds);
+        brief.side.candidates = Seen::all(fact);
+        brief
+    }
+
+    /// Of the rep and the queue.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let rep = self.rep_id.iter().map(RepId::as_str);
+        rep.chain(self.queue_id.iter().map(QueueId::as_str))
+    }
+
+    /// The same outcome, rep or queue, stage, method, reason and cause.
+    pub fn same_choice(&self, other: &Brief) -> bool {
+        let choice = |it: &Brief| {
+            let Side { place, stage, method, reason, .. } = it.side;
+            (it.outcome, it.cause, place, stage, method, reason)
+        };
+        choice(self) == choice(other)
+    }
+
+    /// A rep got the lead, and not by a person's hand.
+    fn is_given(&self) -> bool {
+        self.outcome == Outcome::Assigned && self.cause != Cause::Manual
+    }
+}
+
+impl fmt::Display for Brief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.names().next().unwrap_or("nobody");
+        let Side { method, reason, .. } = &self.side;
+        let (outcome, method) = (self.outcome.name(), method.name());
+        write!(f, "{outcome} {place} ({method}, {})", reason.name())
     }
 }
 
@@ -221,7 +289,11 @@ impl Ledger {
     }
 
     fn at(&mut self, domain: &DomainId, lead: &LeadId) -> usize {
-        let key = number_in(domain, lead.as_str());
+        self.place_of(number_in(domain, lead.as_str()))
+    }
+
+    /// The place of a lead, by its number in its domain.
+    fn place_of(&mut self, key: u64) -> usize {
         let next = self.rows.len() as u32;
         let at = *self.index.entry(key).or_insert(next);
         if at == next {
@@ -246,38 +318,30 @@ impl Ledger {
         number
     }
 
-    fn names_of(&mut self, fact: &LeadAssigned) {
-        for text in [fact.rep_id.as_ref().map(RepId::as_str)]
-            .into_iter()
-            .chain([fact.queue_id.as_ref().map(|queue| queue.as_str())])
-            .flatten()
-        {
-            self.name(text);
-        }
-    }
-
     /// A recorded decision.
-    pub fn recorded(&mut self, fact: &LeadAssigned) {
-        self.names_of(fact);
-        let keeps_odds = self.keeps_odds;
-        let row = self.row(&fact.domain, &fact.lead_id);
-        if let Some(side) = first(row.recorded.as_deref(), row.joined.is_some(), fact) {
-            row.recorded = Some(Box::new(side));
-            row.join(keeps_odds);
-        }
+    pub fn recorded(&mut self, brief: Brief) {
+        self.decided(brief, |row| &mut row.recorded);
     }
 
-    /// A decision of the policy that is tried; `odds` makes of those that it states those of the policy
-    /// as it would run.
-    pub fn tried(&mut self, fact: &LeadAssigned, odds: impl FnOnce(Odds) -> Odds) {
-        self.names_of(fact);
-        let keeps_odds = self.keeps_odds;
-        let row = self.row(&fact.domain, &fact.lead_id);
-        if let Some(mut side) = first(row.new.as_deref(), row.joined.is_some(), fact) {
-            side.odds = side.odds.map(odds);
-            side.candidates = Seen::all(fact);
-            row.new = Some(Box::new(side));
-            row.join(keeps_odds);
+    /// A decision of the policy that is tried.
+    pub fn tried(&mut self, brief: Brief) {
+        self.decided(brief, |row| &mut row.new);
+    }
+
+    /// The decision that counts of a lead: the first that gave it to a rep and was not a person's; until
+    /// there is one, the first of all.
+    fn decided(&mut self, brief: Brief, of: impl Fn(&mut Row) -> &mut Option<Box<Side>>) {
+        for name in brief.names() {
+            self.name(name);
+        }
+        let at = self.place_of(brief.number);
+        let row = &mut self.rows[at];
+        let (is_joined, is_given) = (row.joined.is_some(), brief.is_given());
+        let known = of(row);
+        let counts = known.as_ref().is_none_or(|side| side.rep().is_none() && is_given);
+        if counts && !is_joined {
+            *known = Some(Box::new(brief.side));
+            row.join(self.keeps_odds);
         }
     }
 
@@ -381,18 +445,6 @@ impl Ledger {
         let (domain, policy) = side.drawn;
         let drawn = self.experiment(side).map_or(policy, |it| it.share.to_bits());
         hash::sip64(hash::FIXED, &[domain.to_le_bytes(), drawn.to_le_bytes()].concat())
-    }
-}
-
-/// The decision that counts of a lead: the first that gave it to a rep and was not a person's; until
-/// there is one, the first of all. None = the one that is known stays.
-fn first(known: Option<&Side>, joined: bool, fact: &LeadAssigned) -> Option<Side> {
-    let given = fact.outcome == Outcome::Assigned && fact.cause != Cause::Manual;
-    match known {
-        _ if joined => None,
-        None => Some(Side::of(fact)),
-        Some(side) if side.rep().is_none() && given => Some(Side::of(fact)),
-        Some(_) => None,
     }
 }
 

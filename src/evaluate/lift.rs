@@ -13,10 +13,11 @@ use super::checks;
 use super::cohort::{Cohort, Course};
 use super::difference::{Difference, Lead, Mean, difference};
 use super::estimate::{Estimates, Trial, estimate_against};
-use super::ledger::{Ledger, Row, company, number, number_in};
+use super::ledger::{Brief, Ledger, Row, company, number, number_in};
 use super::replay::Heard;
 use super::report::Read;
 use super::stats::{Interval, needed, wilson};
+use super::unusable::Unusable;
 use super::warnings::Warning;
 use super::weights::Weights;
 use crate::domain::input::Input;
@@ -37,6 +38,7 @@ pub struct Lift {
     weights: Weights,
     /// Decisions of the comparison of which the weights are not known.
     weights_unknown: usize,
+    unusable: Unusable,
     first_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
     decisions: usize,
@@ -160,6 +162,7 @@ impl Lift {
             undrawn: HashMap::new(),
             weights: Weights::default(),
             weights_unknown: 0,
+            unusable: Unusable::default(),
             first_at: None,
             last_at: None,
             decisions: 0,
@@ -170,6 +173,11 @@ impl Lift {
     pub fn take(&mut self, heard: &Heard) {
         match heard {
             Heard::Assigned(fact) => self.decided(fact),
+            Heard::Written(written) => match written.read() {
+                Ok(fact) => self.decided(&fact),
+                Err(fault) => self.unusable.note(&fault),
+            },
+            Heard::Unusable(fault) => self.unusable.note(fault),
             Heard::Event(event) => {
                 self.first_at = self.first_at.or(Some(event.at));
                 self.last_at = self.last_at.max(Some(event.at));
@@ -181,7 +189,7 @@ impl Lift {
                 self.event(event);
             }
             Heard::Tick { at, .. } => self.last_at = self.last_at.max(Some(*at)),
-            Heard::Breached(_) | Heard::Nothing => {}
+            Heard::Breached(_) | Heard::Replayed(_) | Heard::Nothing => {}
         }
     }
 
@@ -240,11 +248,11 @@ impl Lift {
             let company = company(state, &fact.domain, &fact.lead_id, fields);
             self.ledger.row(&fact.domain, &fact.lead_id).company = company;
         }
-        self.ledger.recorded(fact);
+        self.ledger.recorded(Brief::of(fact));
         let is_first = self.ledger.row(&fact.domain, &fact.lead_id).joined.is_none();
         let (rotation, known) = self.weights.rotation(fact);
         self.weights_unknown += usize::from(is_first && rotation.is_some() && !known);
-        self.ledger.tried(fact, |stated| rotation.unwrap_or(stated));
+        self.ledger.tried(Brief::tried(fact, |stated| rotation.unwrap_or(stated)));
     }
 
     /// Compares the arms; `detect` is the difference that would matter.
@@ -268,6 +276,7 @@ impl Lift {
         let is_known = !checks::is_many(self.weights_unknown, drawings.len());
         let robust = robust(&trials, &closed, &cohort).filter(|_| found.is_some() && is_known);
         let by_amount = !closed.is_empty() && closed.iter().all(|it| it.by_amount);
+        self.unusable.tell(&mut read);
         read.leads = trials.len();
         read.deals = self.deals;
         read.decisions = self.decisions;

@@ -17,5 +17,6 @@ pub mod odds;
 pub mod replay;
 pub mod report;
 pub mod stats;
+pub mod unusable;
 pub mod warnings;
 mod weights;

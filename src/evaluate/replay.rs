@@ -14,10 +14,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::agreement::Agreement;
+use super::agreement::Decided;
 use super::book::Entry;
-use super::ledger::company;
+use super::unusable::Fault;
+use super::ledger::{Brief, company};
 use super::odds::Odds;
+use crate::codec::error::Error;
+use crate::codec::json;
 use crate::domain::entity::{Entity, Kind};
 use crate::domain::fact::{Counter, Fact};
 use crate::domain::ids::{DomainId, LeadId, RepId, TerritoryId};
@@ -37,10 +40,31 @@ pub enum Heard {
         at: Timestamp,
         jump: bool,
     },
+    /// A recorded decision.
     Assigned(Box<LeadAssigned>),
+    /// A recorded decision that has not been read.
+    Written(Written),
+    /// A decision of the replay of the recorded policy.
+    Replayed(Box<Decided>),
     Breached(Box<SlaBreached>),
+    /// A line that cannot be used.
+    Unusable(Box<Fault>),
     /// Nothing that concerns a backtest: an answer, a blank line.
     Nothing,
+}
+
+/// A recorded decision as a line says it, as `pipe` writes them.
+#[derive(Clone, Debug)]
+pub struct Written {
+    pub line: u64,
+    pub text: Box<str>,
+}
+
+impl Written {
+    pub fn read(&self) -> Result<LeadAssigned, Fault> {
+        let failed = |why: Error| Fault { line: self.line, why: why.to_string() };
+        json::read_assigned_line(&self.text).map_err(failed)
+    }
 }
 
 /// Steps of the SLA that fired, by action.
@@ -66,7 +90,6 @@ impl Steps {
 #[derive(Debug)]
 pub struct Live {
     filter: Filter,
-    pub agreement: Agreement,
     /// Steps that fired in the replay.
     pub steps: Steps,
     /// Events that the engine refused.
@@ -76,12 +99,11 @@ pub struct Live {
 impl Live {
     /// `policy`: the file that the recording was made with, if it was.
     pub fn new(policy: Option<PolicyFile>) -> Live {
-        let agreement = Agreement::new(policy.is_some());
-        Live { filter: Filter::new(policy), agreement, steps: Steps::default(), refused: 0 }
+        Live { filter: Filter::new(policy), steps: Steps::default(), refused: 0 }
     }
 
-    /// Takes what a line says, and gives on what the other policy is to hear of it.
-    pub fn take(&mut self, heard: Heard) -> Heard {
+    /// Takes what a line says, and hands on what the other policy is to hear of it, and what was decided.
+    pub fn take(&mut self, heard: Heard, out: &mut Vec<Heard>) {
         let mut said = Vec::new();
         let given_on = match heard {
             Heard::Event(mut event) => {
@@ -101,20 +123,18 @@ impl Live {
                 self.filter.tick(at, jump, &mut |it| said.push(it));
                 Heard::Tick { at, jump }
             }
-            Heard::Assigned(fact) => {
-                self.agreement.recorded(&fact);
-                Heard::Assigned(fact)
-            }
             other => other,
         };
+        out.push(given_on);
         for fact in said.into_iter().flat_map(|said| said.facts) {
             match fact {
-                Fact::Assigned(fact) => self.agreement.replayed(&fact),
+                Fact::Assigned(fact) => {
+                    out.push(Heard::Replayed(Box::new(Decided::of(&fact))));
+                }
                 Fact::Breached(breach) => self.steps.note(&breach),
                 _ => {}
             }
         }
-        given_on
     }
 
     /// What the rep who has the lead did, whoever that is.
@@ -126,9 +146,8 @@ impl Live {
         }
     }
 
-    /// Nothing more comes: what was never answered is counted, and the engine comes back.
+    /// Nothing more comes: the engine comes back.
     pub fn finish(&mut self) -> Filter {
-        self.agreement.finish();
         std::mem::replace(&mut self.filter, Filter::new(None))
     }
 }
@@ -229,15 +248,22 @@ impl Tried {
                 self.last_at = self.last_at.max(Some(at));
                 self.filter.tick(at, jump, &mut |it| said.push(it));
             }
-            Heard::Assigned(fact) if !self.is_history => book.push(Entry::Recorded(fact)),
+            Heard::Assigned(fact) => book.push(Entry::Recorded(fact)),
+            Heard::Written(written) => book.push(Entry::Written(written)),
+            Heard::Replayed(decided) => book.push(Entry::Replayed(decided)),
             Heard::Breached(breach) => self.recorded_steps.note(&breach),
-            Heard::Assigned(_) | Heard::Nothing => {}
+            Heard::Unusable(fault) => book.push(Entry::Unusable(fault)),
+            Heard::Nothing => {}
         }
         for fact in said.into_iter().flat_map(|said| said.facts) {
             match fact {
                 Fact::Assigned(fact) => {
                     let rotation = self.rotation(&fact);
-                    book.push(Entry::Tried { fact, rotation });
+                    let brief = Brief::tried(&fact, |stated| match rotation {
+                        Some(rotation) => stated.mixed(&rotation, self.control_share),
+                        None => stated,
+                    });
+                    book.push(Entry::Tried(Box::new(brief)));
                 }
                 Fact::Breached(breach) => self.steps.note(&breach),
                 _ => {}

@@ -11,7 +11,7 @@ use super::cohort::{Cohort, Course};
 use super::estimate::{Estimates, Trial, estimate};
 use super::history;
 use super::ledger::{Ledger, Place, Row, Side};
-use super::replay::{Live, Steps, Tried};
+use super::replay::{Steps, Tried};
 use super::stats::{Interval, wilson};
 use super::warnings::{self, Warning};
 use crate::domain::policy::Objective;
@@ -222,8 +222,14 @@ pub struct SegmentRate {
     pub tried: Option<Interval>,
 }
 
-/// Puts the two replays together.
-pub fn report(live: Option<Live>, tried: &Tried, ledger: &mut Ledger, mut read: Read) -> Report {
+/// Puts the two replays together. `replayed`: the steps of the SLA that fired when the recorded policy was.
+pub fn report(
+    agreement: Option<Agreement>,
+    replayed: Steps,
+    tried: &Tried,
+    ledger: &mut Ledger,
+    mut read: Read,
+) -> Report {
     let mut gamma = 1.0;
     if tried.is_history {
         history::estimate_decisions(ledger);
@@ -255,15 +261,14 @@ pub fn report(live: Option<Live>, tried: &Tried, ledger: &mut Ledger, mut read: 
     };
     read.leads = ledger.rows.len();
     read.deals = tried.deals;
-    read.decisions = live.as_ref().map_or(0, |live| live.agreement.recorded);
+    read.decisions = agreement.as_ref().map_or(0, |agreement| agreement.recorded);
     read.from = tried.first_at.map(|at| at.to_string());
     read.to = tried.last_at.map(|at| at.to_string());
     let sla = Sla {
         recorded: tried.recorded_steps,
-        replayed: live.as_ref().map(|live| live.steps).unwrap_or_default(),
+        replayed,
         tried: tried.steps,
     };
-    let agreement = live.map(|live| live.agreement);
     let by_amount = tried.policy.choice.objective == Objective::ExpectedAmount;
     let judged = if by_amount { amount.as_ref() } else { wins.as_ref() };
     let verdict = Verdict::of(judged, wins.as_ref());

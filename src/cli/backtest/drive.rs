@@ -7,6 +7,7 @@ use std::thread;
 
 use super::lines::Lines;
 use crate::engine::filter::PolicyFile;
+use crate::evaluate::agreement::Agreement;
 use crate::evaluate::book::{Book, Entry};
 use crate::evaluate::ledger::Ledger;
 use crate::evaluate::replay::{Heard, Live, Tried};
@@ -71,8 +72,7 @@ impl<R: BufRead + Send> Source for JsonLines<R> {
     }
 
     fn read(&self) -> Read {
-        let Lines { read, unusable, faults, .. } = &self.lines;
-        Read { lines: *read, unusable: *unusable, faults: faults.clone(), ..Read::default() }
+        Read { lines: self.lines.read, ..Read::default() }
     }
 }
 
@@ -92,12 +92,13 @@ pub fn run(plan: Plan, mut source: impl Source) -> io::Result<Done> {
     let mut tried = Tried::new(policy, is_history);
     let mut ledger = Ledger::new(recorded.as_ref());
     ledger.keeps_odds = keeps_odds;
-    let mut book = Book::new(ledger, &tried.policy, tried.control_share(), is_history);
+    let agreement = (!is_history).then(|| Agreement::new(recorded.is_some()));
+    let mut book = Book::new(ledger, agreement, &tried.policy);
     let mut live = (!is_history).then(|| Live::new(recorded));
     thread::scope(|scope| {
         let replaying = scope.spawn(|| {
             pass(from_source, to_tried, |heard, out| match &mut live {
-                Some(live) => out.push(live.take(heard)),
+                Some(live) => live.take(heard, out),
                 None => out.push(heard),
             });
         });
@@ -121,8 +122,10 @@ pub fn run(plan: Plan, mut source: impl Source) -> io::Result<Done> {
         let engine = live.finish();
         thread::spawn(move || drop(engine));
     }
-    let mut ledger = book.ledger;
-    let report = report(live, &tried, &mut ledger, source.read());
+    let steps = live.map(|live| live.steps).unwrap_or_default();
+    let mut read = source.read();
+    let (agreement, mut ledger) = book.close(&mut read);
+    let report = report(agreement, steps, &tried, &mut ledger, read);
     Ok(Done { report, tried, ledger })
 }
 

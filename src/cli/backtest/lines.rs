@@ -11,17 +11,13 @@ use crate::domain::ids::DomainId;
 use crate::domain::input::Topic;
 use crate::domain::time::Timestamp;
 use crate::engine::filter::Event;
-use crate::evaluate::replay::Heard;
+use crate::evaluate::replay::{Heard, Written};
+use crate::evaluate::unusable::Fault;
 
-/// Faults that are told in full.
-const TOLD: usize = 5;
-
-/// Reads lines, one after the other, and keeps what could not be used.
+/// Reads lines, one after the other.
 #[derive(Debug, Default)]
 pub struct Lines {
     pub read: u64,
-    pub unusable: u64,
-    pub faults: Vec<String>,
     time: Timestamp,
 }
 
@@ -42,25 +38,23 @@ struct Envelope<'a> {
 }
 
 impl Lines {
-    /// What a line says; one that cannot be used says nothing, and is counted.
+    /// What a line says.
     pub fn line(&mut self, text: &[u8]) -> Heard {
         self.read += 1;
         let text = text.trim_ascii();
         if text.is_empty() {
             return Heard::Nothing;
         }
-        self.understand(text).unwrap_or_else(|why| {
-            self.unusable += 1;
-            if self.faults.len() < TOLD {
-                self.faults.push(format!("line {}: {why}", self.read));
-            }
-            Heard::Nothing
-        })
+        let line = self.read;
+        self.understand(text).unwrap_or_else(|why| Heard::Unusable(Box::new(Fault { line, why })))
     }
 
     fn understand(&mut self, text: &[u8]) -> Result<Heard, String> {
         let no_json = || "is no JSON object".to_owned();
         let text = std::str::from_utf8(text).map_err(|_| no_json())?;
+        if json::is_assigned(text) {
+            return Ok(Heard::Written(Written { line: self.read, text: text.into() }));
+        }
         if let Some(fact) = json::read_assigned(text) {
             return Ok(Heard::Assigned(Box::new(fact)));
         }

@@ -5,8 +5,12 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::Named;
+use super::published::{TIMER, decode_assigned};
+use super::text;
+use crate::codec::error::Result;
 use crate::domain::ids::{DomainId, EventId, LeadId, QueueId, RepId, TerritoryId};
 use crate::domain::input::{Origin, Topic};
 use crate::domain::published::{Candidate, Ineligible, LeadAssigned, SlaDue, WinProbability};
@@ -14,7 +18,7 @@ use crate::domain::time::Timestamp;
 
 type Text<'a> = Cow<'a, str>;
 
-const TOPIC: &str = "lead-assigned";
+pub(super) const TOPIC: &str = "lead-assigned";
 /// The topic of a line that is written as ours are stands within so many bytes.
 const NEAR: usize = 512;
 
@@ -115,11 +119,19 @@ struct Due<'a> {
 }
 
 #[derive(Deserialize)]
-struct Cause<'a> {
+pub(super) struct Cause<'a> {
     #[serde(borrow)]
     topic: Text<'a>,
     partition: i32,
     offset: i64,
+}
+
+impl Cause<'_> {
+    /// The topic in, or no topic where it was a timer; None = it names neither.
+    pub(super) fn topic(&self) -> Option<Option<Topic>> {
+        let topic = Topic::ALL.into_iter().find(|topic| topic.name() == self.topic);
+        (topic.is_some() || self.topic == TIMER).then_some(topic)
+    }
 }
 
 /// The `lead-assigned` that a line of a recording is; None = it is something else, or is best read by
@@ -133,6 +145,17 @@ pub fn read_assigned(line: &str) -> Option<LeadAssigned> {
     (line.topic == TOPIC && line.tick.is_none()).then(|| whole(line.value))?
 }
 
+/// The decision of a line of the topic `lead-assigned`, however it is written.
+pub fn read_assigned_line(line: &str) -> Result<LeadAssigned> {
+    match read_assigned(line) {
+        Some(fact) => Ok(fact),
+        None => {
+            let line = text::parse(line.as_bytes())?;
+            decode_assigned(line.get("value").unwrap_or(&Value::Null))
+        }
+    }
+}
+
 fn whole(it: Whole<'_>) -> Option<LeadAssigned> {
     let rep = |id: String| RepId::parse(&id).ok();
     let candidates: Option<Vec<Candidate>> = it.candidates.into_iter().map(candidate).collect();
@@ -141,10 +164,7 @@ fn whole(it: Whole<'_>) -> Option<LeadAssigned> {
         let action = Named::named(&due.action)?;
         Some(SlaDue { step: due.step, action, due_at: Timestamp(due.due_at) })
     });
-    let topic = Topic::ALL.into_iter().find(|topic| topic.name() == it.caused_by.topic);
-    if topic.is_none() && it.caused_by.topic != "timer" {
-        return None;
-    }
+    let topic = it.caused_by.topic()?;
     let territories = it.ambiguous_with.iter().map(|id| TerritoryId::parse(id).ok());
     Some(LeadAssigned {
         event_id: EventId::parse(&it.event_id).ok()?,

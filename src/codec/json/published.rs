@@ -13,7 +13,7 @@ use crate::domain::published::{
 const MAX: i64 = i64::MAX;
 const MAX_U32: i64 = u32::MAX as i64;
 /// The name of the topic in `caused_by` of what a timer did.
-const TIMER: &str = "timer";
+pub(super) const TIMER: &str = "timer";
 
 /// `lead-assigned` as JSON.
 pub fn encode_assigned(fact: &LeadAssigned) -> Value {
