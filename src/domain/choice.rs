@@ -33,12 +33,14 @@ pub(super) struct Choice {
     pub(super) candidates: Vec<Candidate>,
     /// The guard rail that passed over the best score.
     pub(super) railed: Option<Counter>,
-    propensities: Vec<(RepId, f64)>,
 }
+
+/// A number of some reps, in the order of their ids.
+type ByRep<'d> = Vec<(&'d RepId, f64)>;
 
 /// One member of the pool with what was found out about it.
 struct Looked<'d> {
-    rep_id: RepId,
+    rep_id: &'d RepId,
     rep: Option<&'d RepEntity>,
     weight: u64,
     gate: Gate,
@@ -69,17 +71,24 @@ pub(super) fn choose(
 ) -> Choice {
     let mut looked = look(draft, lead, pool_id, members);
     let mut pool = draft.pool(pool_id).cloned().unwrap_or_default();
-    let entrants: Vec<Entrant> = looked.iter().map(Looked::entrant).collect();
+    let entrants: Vec<Entrant<'_>> = looked.iter().map(Looked::entrant).collect();
     let places = pool.enter(&entrants);
     looked.iter_mut().zip(&places).for_each(|(one, place)| one.place = *place);
     let best = looked.iter().filter(|one| one.is_eligible()).map(|one| one.preferred).max();
     let pick: Vec<&Looked<'_>> =
         looked.iter().filter(|one| one.is_eligible() && Some(one.preferred) == best).collect();
-    let mut chooser =
-        Chooser { draft, lead_id, lead, pool_id, pool: &mut pool, scores: Vec::new() };
+    let mut chooser = Chooser {
+        draft,
+        lead_id,
+        lead,
+        pool_id,
+        pool: &mut pool,
+        propensities: Vec::new(),
+        scores: Vec::new(),
+    };
     let mut choice = chooser.choose(&entrants, &places, &pick);
-    let scores = std::mem::take(&mut chooser.scores);
-    let mut propensities = choice.propensities.iter().peekable();
+    let Chooser { propensities, scores, .. } = chooser;
+    let mut propensities = propensities.iter().peekable();
     let mut scores = scores.iter().peekable();
     choice.candidates =
         looked.iter().map(|one| one.candidate(&pool, &mut propensities, &mut scores)).collect();
@@ -97,7 +106,7 @@ fn look<'d>(
     draft: &'d Draft<'_>,
     lead: &LeadEntity,
     pool_id: &TerritoryId,
-    members: &[Member],
+    members: &'d [Member],
 ) -> Vec<Looked<'d>> {
     let segment = SegmentFields::of(&lead.fields);
     let segment = win_rate::segment(&draft.policy.segment, &segment);
@@ -106,14 +115,14 @@ fn look<'d>(
     let by_amount = draft.policy.choice.objective == Objective::ExpectedAmount;
     let prospect = by_amount.then(|| win_rate::Prospect::new(shared, &segment));
     let asked = Asked::of(lead);
-    let look_at = |(rep_id, weight): (&RepId, u32)| {
+    let look_at = |(rep_id, weight): (&'d RepId, u32)| {
         let entity = draft.rep(rep_id);
         let rep = entity.and_then(|rep| rep.definition.as_ref());
         let hired_at = rep.and_then(|rep| rep.hired_at);
         let tenure = hired_at.map(|hired_at| draft.now().since(hired_at));
         let estimate = query.as_ref().map(|query| query.estimate(draft.learned(rep_id), tenure));
         Looked {
-            rep_id: rep_id.clone(),
+            rep_id,
             rep: entity,
             weight: u64::from(weight) * rep.map_or(1, |rep| u64::from(rep.weight)),
             gate: availability::gate(draft, rep_id, entity, &asked, Some(pool_id)),
@@ -126,7 +135,7 @@ fn look<'d>(
     members_once(members).into_iter().map(look_at).collect()
 }
 
-impl Looked<'_> {
+impl<'d> Looked<'d> {
     fn is_eligible(&self) -> bool {
         self.gate.is_open() && self.weight > 0
     }
@@ -143,22 +152,18 @@ impl Looked<'_> {
         })
     }
 
-    fn entrant(&self) -> Entrant {
-        Entrant {
-            rep_id: self.rep_id.clone(),
-            weight: self.weight,
-            present: self.gate.absent.is_empty(),
-        }
+    fn entrant(&self) -> Entrant<'d> {
+        Entrant { rep_id: self.rep_id, weight: self.weight, present: self.gate.absent.is_empty() }
     }
 
     /// Both lists are in the order of the ids; what is of this rep is taken off.
     fn candidate(
         &self,
         pool: &PoolEntity,
-        propensities: &mut Peekable<Iter<'_, (RepId, f64)>>,
-        scores: &mut Peekable<Iter<'_, (RepId, f64)>>,
+        propensities: &mut Peekable<Iter<'_, (&RepId, f64)>>,
+        scores: &mut Peekable<Iter<'_, (&RepId, f64)>>,
     ) -> Candidate {
-        let own = |list: &mut Peekable<Iter<'_, (RepId, f64)>>| {
+        let own = |list: &mut Peekable<Iter<'_, (&RepId, f64)>>| {
             list.next_if(|(rep, _)| *rep == self.rep_id).map(|(_, value)| *value)
         };
         let mut reasons = self.gate.reasons();
@@ -177,21 +182,22 @@ impl Looked<'_> {
     }
 }
 
-struct Chooser<'c, 'a> {
+struct Chooser<'c, 'a, 'd> {
     draft: &'c Draft<'a>,
     lead_id: &'c LeadId,
     lead: &'c LeadEntity,
     pool_id: &'c TerritoryId,
     pool: &'c mut PoolEntity,
-    scores: Vec<(RepId, f64)>,
+    propensities: ByRep<'d>,
+    scores: ByRep<'d>,
 }
 
-impl Chooser<'_, '_> {
+impl<'d> Chooser<'_, '_, 'd> {
     fn choose(
         &mut self,
-        entrants: &[Entrant],
+        entrants: &[Entrant<'d>],
         places: &[Option<usize>],
-        pick: &[&Looked<'_>],
+        pick: &[&Looked<'d>],
     ) -> Choice {
         let policy = &self.draft.policy.choice;
         let by_rate = policy.method == ChoiceMethod::WinRate;
@@ -250,13 +256,12 @@ impl Chooser<'_, '_> {
         self.draw(what, &format!("{}\0{number}\0{policy}", self.lead_id))
     }
 
-    fn by_rotation(&self, pick: &[&Looked<'_>], method: Method, reason: Reason) -> Choice {
+    fn by_rotation(&mut self, pick: &[&Looked<'d>], method: Method, reason: Reason) -> Choice {
         let rep_id = self.pool.next(pick.iter().filter_map(|one| one.place)).cloned();
         let total: u64 = pick.iter().map(|one| one.weight).sum();
-        let chance =
-            |one: &&Looked<'_>| (one.rep_id.clone(), one.weight as f64 / total.max(1) as f64);
-        let propensities: Vec<(RepId, f64)> = pick.iter().map(chance).collect();
-        let own = propensities.iter().find(|(rep, _)| Some(rep) == rep_id.as_ref());
+        let chance = |one: &&Looked<'d>| (one.rep_id, one.weight as f64 / total.max(1) as f64);
+        self.propensities = pick.iter().map(chance).collect();
+        let own = self.propensities.iter().find(|(rep, _)| Some(*rep) == rep_id.as_ref());
         let propensity = own.map(|(_, chance)| *chance);
         Choice {
             rep_id,
@@ -266,7 +271,6 @@ impl Chooser<'_, '_> {
             propensity,
             candidates: Vec::new(),
             railed: None,
-            propensities,
         }
     }
 
@@ -283,7 +287,7 @@ impl Chooser<'_, '_> {
         })
     }
 
-    fn by_win_rate(&mut self, pick: &[&Looked<'_>], evidence: &win_rate::Evidence) -> Choice {
+    fn by_win_rate(&mut self, pick: &[&Looked<'d>], evidence: &win_rate::Evidence) -> Choice {
         let policy = &self.draft.policy.choice;
         let now = self.draft.now();
         let pool = &*self.pool;
@@ -330,9 +334,9 @@ impl Chooser<'_, '_> {
             // Passed over by the guard rails.
             (false, _) => 0.0,
         };
-        let named = pick.iter().map(|one| one.rep_id.clone()).zip(scores.iter().copied());
-        self.scores = named.collect();
-        let chances = pick.iter().enumerate().map(|(at, one)| (one.rep_id.clone(), chance(at)));
+        let chances = pick.iter().enumerate().map(|(at, one)| (one.rep_id, chance(at)));
+        self.propensities = chances.collect();
+        self.scores = pick.iter().map(|one| one.rep_id).zip(scores.iter().copied()).collect();
         Choice {
             rep_id: chosen.and_then(|at| pick.get(at)).map(|one| one.rep_id.clone()),
             method: Method::WinRate,
@@ -341,7 +345,6 @@ impl Chooser<'_, '_> {
             propensity: chosen.map(chance),
             candidates: Vec::new(),
             railed,
-            propensities: chances.collect(),
         }
     }
 }
@@ -378,7 +381,6 @@ fn nobody(arm: Option<Arm>) -> Choice {
         propensity: None,
         candidates: Vec::new(),
         railed: None,
-        propensities: Vec::new(),
     }
 }
 
@@ -390,7 +392,7 @@ fn note_shares(pool: &mut PoolEntity, pick: &[&Looked<'_>], chosen: &RepId, now:
         let Some(track) = track else { continue };
         let decay = decay(now.since(track.fair_at));
         track.fair = track.fair * decay + one.weight as f64 / total.max(1) as f64;
-        track.given = track.given * decay + f64::from(u8::from(one.rep_id == *chosen));
+        track.given = track.given * decay + f64::from(u8::from(one.rep_id == chosen));
         track.fair_at = now;
     }
 }

@@ -17,8 +17,8 @@ const UNIT: i128 = 1 << 32;
 
 /// A member of the pool as the rotation sees it.
 #[derive(Clone, Debug)]
-pub(super) struct Entrant {
-    pub(super) rep_id: RepId,
+pub(super) struct Entrant<'e> {
+    pub(super) rep_id: &'e RepId,
     /// Rep's weight × member's weight; 0 = not in the rotation.
     pub(super) weight: u64,
     /// Available for leads at all (skills and former ownership of this lead do not count).
@@ -67,13 +67,13 @@ impl Track {
 impl PoolEntity {
     /// A track for every entrant that has a weight, with the weight that holds now. Entrants come in the
     /// order of their ids, each once; back comes the place of each one's track among the pool's.
-    pub(super) fn enter(&mut self, entrants: &[Entrant]) -> Vec<Option<usize>> {
+    pub(super) fn enter(&mut self, entrants: &[Entrant<'_>]) -> Vec<Option<usize>> {
         let mut at = 0;
-        let mut enter = |entrant: &Entrant| {
+        let mut enter = |entrant: &Entrant<'_>| {
             let track = loop {
                 match self.tracks.get_mut(at) {
-                    Some(track) if track.rep_id == entrant.rep_id => break Some(track),
-                    Some(track) if track.rep_id < entrant.rep_id => at += 1,
+                    Some(track) if track.rep_id == *entrant.rep_id => break Some(track),
+                    Some(track) if track.rep_id < *entrant.rep_id => at += 1,
                     _ => break None,
                 }
             };
@@ -98,7 +98,7 @@ impl PoolEntity {
     /// measured by the lowest of those who stayed, or, if all went, of those who were there last.
     pub(super) fn level(
         &mut self,
-        entrants: &[Entrant],
+        entrants: &[Entrant<'_>],
         places: &[Option<usize>],
         policy: OnReturn,
     ) {

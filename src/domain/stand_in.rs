@@ -119,10 +119,13 @@ fn turn<'a>(
     pool_id: &TerritoryId,
     absent: &[&'a Absent],
 ) -> Option<&'a Absent> {
-    let entrant =
-        |one: &&Absent| Entrant { rep_id: one.rep_id.clone(), weight: one.weight, present: false };
+    let entrants = absent.iter().map(|one| Entrant {
+        rep_id: &one.rep_id,
+        weight: one.weight,
+        present: false,
+    });
     let mut pool = draft.pool(pool_id).cloned().unwrap_or_default();
-    let places = pool.enter(&absent.iter().map(entrant).collect::<Vec<_>>());
+    let places = pool.enter(&entrants.collect::<Vec<_>>());
     let next = pool.next(places.into_iter().flatten())?.clone();
     pool.advance(&next);
     draft.set_pool(pool_id, pool);

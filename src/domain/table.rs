@@ -3,7 +3,6 @@
 //! A lookup compares a few dozen ids. Their first bytes, as many as a CRM's ids have and more, lie in the
 //! tree's nodes, so comparisons end there: without them each would go to a text somewhere else in memory.
 
-use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
@@ -16,103 +15,97 @@ const HEAD: usize = 3 * WORD;
 
 /// In the order of the ids' bytes.
 #[derive(Clone, Debug, Default)]
-pub struct Table(BTreeMap<Key<Arc<str>>, Entity>);
+pub struct Table(BTreeMap<Key, Entity>);
 
 /// Ids, in the order of their bytes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct IdSet(BTreeSet<Key<Arc<str>>>);
+pub(super) struct IdSet(BTreeSet<Key>);
 
 #[derive(Clone, Debug)]
-struct Key<T> {
+struct Key {
     /// The first bytes of the text, then zeros; in the order of the bytes.
     head: [u64; HEAD / WORD],
-    text: T,
+    rest: Rest,
 }
 
-/// A key of the table, or one to look for.
-trait AsKey {
-    fn key(&self) -> (&[u64; HEAD / WORD], &str);
+#[derive(Clone, Debug)]
+enum Rest {
+    Text(Arc<str>),
+    /// Of a key to look for that the head holds in whole: its length.
+    Length(usize),
 }
 
-impl<T: Borrow<str>> AsKey for Key<T> {
-    fn key(&self) -> (&[u64; HEAD / WORD], &str) {
-        (&self.head, self.text.borrow())
+impl Key {
+    fn new(text: Arc<str>) -> Key {
+        Key { head: head(&text), rest: Rest::Text(text) }
     }
-}
 
-impl<T: Borrow<str>> Key<T> {
-    fn new(text: T) -> Key<T> {
-        let mut bytes = [0; HEAD];
-        let own = text.borrow().as_bytes();
-        let length = own.len().min(HEAD);
-        bytes[..length].copy_from_slice(&own[..length]);
-        let word = |at: usize| {
-            let word = bytes[at * WORD..].first_chunk::<WORD>();
-            word.map_or(0, |word| u64::from_be_bytes(*word))
+    /// To look for.
+    fn of(text: &str) -> Key {
+        let rest = match text.len() {
+            length @ ..=HEAD => Rest::Length(length),
+            _ => Rest::Text(text.into()),
         };
-        Key { head: std::array::from_fn(word), text }
+        Key { head: head(text), rest }
+    }
+
+    /// Of a key of the tree.
+    fn text(&self) -> &Arc<str> {
+        match &self.rest {
+            Rest::Text(text) => text,
+            Rest::Length(_) => unreachable!("a key to look for is in no tree"),
+        }
+    }
+
+    fn length(&self) -> usize {
+        match &self.rest {
+            Rest::Text(text) => text.len(),
+            Rest::Length(length) => *length,
+        }
     }
 }
 
-/// The order of the bytes. Texts that the heads hold in whole and that differ in no byte of them differ in
-/// zeros at the end, if at all.
-fn order<T: AsKey + ?Sized>(a: &T, b: &T) -> Ordering {
-    let ((head, text), (other_head, other)) = (a.key(), b.key());
-    head.cmp(other_head).then_with(|| match text.len().max(other.len()) {
-        ..=HEAD => text.len().cmp(&other.len()),
-        _ => text.cmp(other),
-    })
+fn head(text: &str) -> [u64; HEAD / WORD] {
+    let mut bytes = [0; HEAD];
+    let length = text.len().min(HEAD);
+    bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
+    let word = |at: usize| {
+        let word = bytes[at * WORD..].first_chunk::<WORD>();
+        word.map_or(0, |word| u64::from_be_bytes(*word))
+    };
+    std::array::from_fn(word)
 }
 
-impl<'a> Borrow<dyn AsKey + 'a> for Key<Arc<str>> {
-    fn borrow(&self) -> &(dyn AsKey + 'a) {
-        self
-    }
-}
-
-impl Ord for Key<Arc<str>> {
+/// The order of the bytes. Of two texts with one head, one that the head holds in whole is the other's
+/// beginning.
+impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
-        order(self, other)
+        self.head.cmp(&other.head).then_with(|| match (&self.rest, &other.rest) {
+            (Rest::Text(text), Rest::Text(other)) if text.len().min(other.len()) > HEAD => {
+                text.cmp(other)
+            }
+            _ => self.length().cmp(&other.length()),
+        })
     }
 }
 
-impl PartialOrd for Key<Arc<str>> {
+impl PartialOrd for Key {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Key<Arc<str>> {
+impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Key<Arc<str>> {}
-
-impl Ord for dyn AsKey + '_ {
-    fn cmp(&self, other: &Self) -> Ordering {
-        order(self, other)
-    }
-}
-
-impl PartialOrd for dyn AsKey + '_ {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for dyn AsKey + '_ {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for dyn AsKey + '_ {}
+impl Eq for Key {}
 
 impl Table {
     pub fn get(&self, id: &str) -> Option<&Entity> {
-        self.0.get(&Key::new(id) as &dyn AsKey)
+        self.0.get(&Key::of(id))
     }
 
     pub(super) fn insert(&mut self, id: Arc<str>, entity: Entity) -> Option<Entity> {
@@ -120,7 +113,7 @@ impl Table {
     }
 
     pub(super) fn remove(&mut self, id: &str) -> Option<Entity> {
-        self.0.remove(&Key::new(id) as &dyn AsKey)
+        self.0.remove(&Key::of(id))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -129,7 +122,7 @@ impl Table {
 
     /// By id.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Entity)> {
-        self.0.iter().map(|(key, entity)| (&key.text, entity))
+        self.0.iter().map(|(key, entity)| (key.text(), entity))
     }
 
     /// By id.
@@ -139,9 +132,9 @@ impl Table {
 
     /// The ids after one, or all.
     pub(super) fn after(&self, id: Option<&str>) -> impl Iterator<Item = &Arc<str>> {
-        let key = id.map(Key::new);
-        let from = key.as_ref().map_or(Unbounded, |key| Excluded(key as &dyn AsKey));
-        self.0.range::<dyn AsKey, _>((from, Unbounded)).map(|(key, _)| &key.text)
+        let key = id.map(Key::of);
+        let from = key.as_ref().map_or(Unbounded, Excluded);
+        self.0.range::<Key, _>((from, Unbounded)).map(|(key, _)| key.text())
     }
 }
 
@@ -153,7 +146,7 @@ impl IdSet {
 
     /// Whether it was there.
     pub(super) fn remove(&mut self, id: &str) -> bool {
-        self.0.remove(&Key::new(id) as &dyn AsKey)
+        self.0.remove(&Key::of(id))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -166,9 +159,9 @@ impl IdSet {
 
     /// The ids after one, or all.
     pub(super) fn after(&self, id: Option<&str>) -> impl Iterator<Item = &Arc<str>> {
-        let key = id.map(Key::new);
-        let from = key.as_ref().map_or(Unbounded, |key| Excluded(key as &dyn AsKey));
-        self.0.range::<dyn AsKey, _>((from, Unbounded)).map(|key| &key.text)
+        let key = id.map(Key::of);
+        let from = key.as_ref().map_or(Unbounded, Excluded);
+        self.0.range::<Key, _>((from, Unbounded)).map(Key::text)
     }
 }
 

@@ -3,6 +3,8 @@
 //! A number, once given, stays: learned effects and observations refer to it. The dictionary is
 //! bounded; when a dimension is full, its further values share one level.
 
+use rustc_hash::FxHashMap;
+
 use crate::domain::time::Span;
 
 /// At most so many effects are shared by a domain, and so many in one dimension.
@@ -31,8 +33,8 @@ pub(super) struct Features {
     groups: Vec<u8>,
     /// Names of the groups: what stands before the equals sign.
     group_names: Vec<String>,
-    /// Numbers in the order of their names.
-    order: Vec<u32>,
+    /// By name.
+    numbers: FxHashMap<String, u32>,
 }
 
 impl Features {
@@ -41,7 +43,7 @@ impl Features {
             names: Vec::new(),
             groups: Vec::new(),
             group_names: Vec::new(),
-            order: Vec::new(),
+            numbers: FxHashMap::default(),
         };
         features.add("all");
         buckets(&TENURE_DAYS).for_each(|bucket| features.add(&format!("tenure={bucket}")));
@@ -78,13 +80,8 @@ impl Features {
 
     /// The number of a level, or of the level that its dimension's overflow shares.
     pub(super) fn find(&self, level: &str) -> Option<u32> {
-        let exact = |level: &str| {
-            let at = self
-                .order
-                .binary_search_by(|number| self.names[*number as usize].as_str().cmp(level));
-            at.ok().map(|at| self.order[at])
-        };
-        exact(level).or_else(|| exact(&overflow(level)))
+        let number = self.numbers.get(level).or_else(|| self.numbers.get(&overflow(level)));
+        number.copied()
     }
 
     /// The group that a level belongs to, if it has one or can still get one.
@@ -113,8 +110,7 @@ impl Features {
             self.group_names.push(dimension(name).to_owned());
         }
         let number = self.names.len() as u32;
-        let at = self.order.partition_point(|other| self.names[*other as usize].as_str() < name);
-        self.order.insert(at, number);
+        self.numbers.insert(name.to_owned(), number);
         self.names.push(name.to_owned());
         self.groups.push(group as u8);
     }
