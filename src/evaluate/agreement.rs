@@ -106,7 +106,8 @@ impl Agreement {
                 self.same_in_full += usize::from(other.decided.print == decided.print);
                 if !same_choice && self.differences.len() < TOLD {
                     let (one, other) = (decided.brief, other.decided.brief);
-                    let (recorded, replayed) = if is_recorded { (one, other) } else { (other, one) };
+                    let (recorded, replayed) =
+                        if is_recorded { (one, other) } else { (other, one) };
                     let (lead, number) = (&recorded.lead_id, recorded.assignment_no);
                     let text = format!(
                         "lead {lead}, assignment {number}: recorded {recorded}, replayed {replayed}"

@@ -8,6 +8,7 @@ pub mod agreement;
 pub mod book;
 mod checks;
 pub mod cohort;
+mod compared;
 pub mod difference;
 pub mod estimate;
 pub mod history;

@@ -11,14 +11,15 @@
 //! the rep who would have had it, at the same time. The echo of an assignment, which the CRM sends back, is
 //! left out: it would take the lead back to the recorded rep.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use super::agreement::Decided;
 use super::book::Entry;
-use super::unusable::Fault;
 use super::ledger::{Brief, company};
 use super::odds::Odds;
+use super::unusable::Fault;
 use crate::codec::error::Error;
 use crate::codec::json;
 use crate::domain::entity::{Entity, Kind};
@@ -320,7 +321,7 @@ fn weights<'s>(state: &'s State, fact: &LeadAssigned) -> impl Fn(&RepId) -> u64 
     let domain = state.domain(&fact.domain);
     let get = move |kind, id: &str| domain.and_then(|domain| domain.get(kind, id));
     let territory = fact.territory_id.as_ref().and_then(|id| get(Kind::Territory, id.as_str()));
-    let mut members: BTreeMap<&RepId, u64> = BTreeMap::new();
+    let mut members: FxHashMap<&RepId, u64> = FxHashMap::default();
     if let Some(Entity::Territory(territory)) = territory {
         for member in territory.current.iter().flat_map(|definition| &definition.members) {
             let most = members.entry(&member.rep_id).or_default();

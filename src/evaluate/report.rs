@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::agreement::Agreement;
 use super::cohort::{Cohort, Course};
+use super::compared::Compared;
 use super::estimate::{Estimates, Trial, estimate};
 use super::history;
 use super::ledger::{Ledger, Place, Row, Side};
@@ -238,13 +239,14 @@ pub fn report(
     let ledger = &*ledger;
     let end = tried.last_at.unwrap_or_default();
     let base = base_rate(ledger);
-    let trials: Vec<Trial> = ledger.rows.iter().filter_map(|row| ledger.trial(row, base)).collect();
+    let compared = Compared::all(ledger, base);
+    let trials = &*compared.trials;
     let courses: Vec<Course> = trials.iter().map(|trial| trial.course).collect();
     let cohort = Cohort::of(&courses, end);
     let (wins, segments, (amount, currency)) = thread::scope(|scope| {
-        let amount = scope.spawn(|| amounts(ledger, &cohort, base, gamma));
-        let wins = estimate(&trials, &cohort, gamma).map(shares);
-        let segments = segments(ledger, &cohort, base, gamma);
+        let amount = scope.spawn(|| amounts(ledger, &compared, &cohort, gamma));
+        let wins = estimate(trials, &cohort, gamma).map(shares);
+        let segments = segments(ledger, &compared, &cohort, gamma);
         (wins, segments, amount.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });
     let mature: Vec<&Course> = courses.iter().filter(|course| cohort.has(course)).collect();
@@ -264,11 +266,7 @@ pub fn report(
     read.decisions = agreement.as_ref().map_or(0, |agreement| agreement.recorded);
     read.from = tried.first_at.map(|at| at.to_string());
     read.to = tried.last_at.map(|at| at.to_string());
-    let sla = Sla {
-        recorded: tried.recorded_steps,
-        replayed,
-        tried: tried.steps,
-    };
+    let sla = Sla { recorded: tried.recorded_steps, replayed, tried: tried.steps };
     let by_amount = tried.policy.choice.objective == Objective::ExpectedAmount;
     let judged = if by_amount { amount.as_ref() } else { wins.as_ref() };
     let verdict = Verdict::of(judged, wins.as_ref());
@@ -282,11 +280,11 @@ pub fn report(
         objective: if by_amount { "expected_amount" } else { "win_probability" },
         verdict,
         control_share: tried.control_share(),
-        control: control(&trials, &cohort),
+        control: control(trials, &cohort),
         moved: moved(ledger),
         load: load(ledger),
         sla,
-        calibration: calibration(ledger, &cohort),
+        calibration: calibration(&compared, &cohort),
         segments,
         reps: reps(tried),
         rep_names: tried.filter.shard().state().rep_names(),
@@ -338,7 +336,12 @@ fn shares(estimates: Estimates) -> Estimates {
 
 /// The same of amounts, in the currency of most won deals; leads of won deals in another currency or
 /// without an amount are left out.
-fn amounts(ledger: &Ledger, cohort: &Cohort, base: f64, gamma: f64) -> (Option<Estimates>, String) {
+fn amounts(
+    ledger: &Ledger,
+    compared: &Compared<'_>,
+    cohort: &Cohort,
+    gamma: f64,
+) -> (Option<Estimates>, String) {
     let Some(currency) = Ledger::main_currency(ledger.rows.iter()) else {
         return (None, String::new());
     };
@@ -347,13 +350,12 @@ fn amounts(ledger: &Ledger, cohort: &Cohort, base: f64, gamma: f64) -> (Option<E
     let own = won.iter().filter(|(of, _)| *of == currency);
     let units: Vec<f64> = own.map(|(_, amount)| *amount as f64 / 100.0).collect();
     let mean = units.iter().sum::<f64>() / units.len().max(1) as f64;
-    let trial = |row: &Row| {
-        let trial = ledger.trial(row, base)?;
+    let trial = |(row, trial): (&Row, &Trial)| {
         let reward = row.ending().amount_in(currency)?;
         let (modelled, expected) = (trial.modelled * mean, trial.expected * mean);
-        Some(Trial { reward, modelled, expected, ..trial })
+        Some(Trial { reward, modelled, expected, ..*trial })
     };
-    let trials: Vec<Trial> = ledger.rows.iter().filter_map(trial).collect();
+    let trials: Vec<Trial> = compared.iter().filter_map(trial).collect();
     (
         estimate(&trials, cohort, gamma),
         ledger.currencies.get(&currency).cloned().unwrap_or_default(),
@@ -414,32 +416,31 @@ fn why(recorded: &Side, new: &Side) -> &'static str {
 }
 
 fn load(ledger: &Ledger) -> Vec<Load> {
-    let mut load: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-    let name = |rep| ledger.names.get(&rep).cloned().unwrap_or_default();
+    let mut load: BTreeMap<u64, (usize, usize)> = BTreeMap::new();
     for row in &ledger.rows {
         let (Some(recorded), Some(new)) = (&row.recorded, &row.new) else { continue };
         if let Some(rep) = recorded.rep() {
-            load.entry(name(rep)).or_default().0 += 1;
+            load.entry(rep).or_default().0 += 1;
         }
         if let Some(rep) = new.rep() {
-            load.entry(name(rep)).or_default().1 += 1;
+            load.entry(rep).or_default().1 += 1;
         }
     }
-    let one = |(rep_id, (recorded, tried))| Load { rep_id, recorded, tried };
+    let name = |rep| ledger.names.get(&rep).cloned().unwrap_or_default();
+    let one = |(rep, (recorded, tried))| Load { rep_id: name(rep), recorded, tried };
     let mut load: Vec<Load> = load.into_iter().map(one).collect();
-    load.sort_by_key(|one| std::cmp::Reverse(one.tried));
+    load.sort_by(|a, b| b.tried.cmp(&a.tried).then_with(|| a.rep_id.cmp(&b.rep_id)));
     load
 }
 
 /// What the model said of the rep who had the lead, before its deal closed, against what happened.
-fn calibration(ledger: &Ledger, cohort: &Cohort) -> Calibration {
-    let seen = |row: &Row| {
+fn calibration(compared: &Compared<'_>, cohort: &Cohort) -> Calibration {
+    let seen = |(row, trial): (&Row, &Trial)| {
         let predicted = row.joined?.modelled?;
-        let trial = ledger.trial(row, 0.0)?;
         let weight = cohort.weight(&trial.course);
         (weight > 0.0).then_some((predicted, trial.reward, weight))
     };
-    let mut seen: Vec<(f64, f64, f64)> = ledger.rows.iter().filter_map(seen).collect();
+    let mut seen: Vec<(f64, f64, f64)> = compared.iter().filter_map(seen).collect();
     seen.sort_by(|a, b| a.0.total_cmp(&b.0));
     let size = seen.len().div_ceil(GROUPS).max(1);
     let group = |group: &[(f64, f64, f64)]| {
@@ -456,12 +457,15 @@ fn calibration(ledger: &Ledger, cohort: &Cohort) -> Calibration {
     Calibration { groups, error, leads: seen.len() }
 }
 
-fn segments(ledger: &Ledger, cohort: &Cohort, base: f64, gamma: f64) -> Vec<SegmentRate> {
+fn segments(
+    ledger: &Ledger,
+    compared: &Compared<'_>,
+    cohort: &Cohort,
+    gamma: f64,
+) -> Vec<SegmentRate> {
     let mut by_level: BTreeMap<u64, Vec<Trial>> = BTreeMap::new();
-    for row in &ledger.rows {
-        if let Some(trial) = ledger.trial(row, base) {
-            by_level.entry(row.level).or_default().push(trial);
-        }
+    for (row, trial) in compared.iter() {
+        by_level.entry(row.level).or_default().push(*trial);
     }
     let rate = |(level, trials): (u64, Vec<Trial>)| {
         let closed = trials.iter().filter(|trial| cohort.weight(&trial.course) > 0.0);

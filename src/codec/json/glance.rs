@@ -190,8 +190,8 @@ mod tests {
 
     use super::*;
     use crate::codec::json::{decode_assigned, encode_assigned};
-    use crate::codec::schema::Record;
     use crate::codec::round_trip_tests::examples;
+    use crate::codec::schema::Record;
 
     fn line(fact: &LeadAssigned) -> String {
         let (key, value) = (fact.lead_id.as_str(), encode_assigned(fact));
@@ -226,7 +226,8 @@ mod tests {
             let line = line(&fact);
             let whole: Value = serde_json::from_str(&line).expect("JSON");
             let fields = whole["value"].as_object().expect("an object");
-            for name in fields.keys().filter(|name| !["caused_by", "positions"].contains(&&***name)) {
+            for name in fields.keys().filter(|name| !["caused_by", "positions"].contains(&&***name))
+            {
                 let mut other = whole.clone();
                 let value = &mut other["value"][name];
                 *value = match &*value {

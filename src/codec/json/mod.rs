@@ -25,11 +25,11 @@ use serde_json::Value;
 
 pub use assigned::{read_assigned, read_assigned_line};
 pub(super) use cursor::{Context, MAX_TEXT_BYTES, Path, country};
+pub use glance::{Glance, glance, is_assigned, print};
 pub(super) use lead::MAX_EMPLOYEES;
 pub use names::Named;
 pub use number::millis;
 pub(super) use number::{cents, whole};
-pub use glance::{Glance, glance, is_assigned, print};
 pub use published::{decode_assigned, decode_breached, encode_assigned, encode_breached};
 pub use reference::sha256_hex;
 pub use standing::standing;

@@ -206,6 +206,40 @@ fn a_recording_that_is_not_whole_is_told() {
     assert!(report.read.faults[0].starts_with("line 1: "), "{:?}", report.read.faults);
 }
 
+/// As `pipe` writes them, decisions that are made again are known by their text; else they are read.
+#[test]
+fn decisions_count_the_same_however_and_wherever_they_are_written() {
+    let lines = recording("", 240);
+    let is_decision = |line: &&String| line.contains("lead-assigned");
+    let numbers = |lines: &[String]| {
+        let (report, _) = backtest(lines, "", ROTATION);
+        assert_eq!(report.agreement.as_ref().unwrap().same_in_full, 240);
+        serde_json::to_value(report).unwrap()
+    };
+    let as_written = numbers(&lines);
+    let spaced = |line: &String| match is_decision(&line) {
+        true => line.replacen('{', "{ ", 1),
+        false => line.clone(),
+    };
+    assert_eq!(numbers(&lines.iter().map(spaced).collect::<Vec<_>>()), as_written, "otherwise");
+    let (decisions, events): (Vec<_>, Vec<_>) = lines.iter().partition(is_decision);
+    let apart: Vec<String> = events.iter().chain(&decisions).copied().cloned().collect();
+    assert_eq!(numbers(&apart), as_written, "in a file of their own");
+    let before: Vec<String> = decisions.iter().chain(&events).copied().cloned().collect();
+    assert_eq!(numbers(&before), as_written, "before what they answer");
+
+    let mut spoilt = lines.clone();
+    let at = lines.iter().position(|line| is_decision(&line)).unwrap();
+    spoilt[at] = lines[at].replace("\"stage\":\"TERRITORY\"", "\"stage\":\"NOWHERE\"");
+    let (report, _) = backtest(&spoilt, "", ROTATION);
+    let agreement = report.agreement.unwrap();
+    assert_eq!((agreement.recorded, agreement.same_in_full, agreement.added), (239, 239, 1));
+    assert_eq!(report.read.unusable, 1);
+    let place = format!("line {}: ", at + 1);
+    assert!(report.read.faults[0].starts_with(&place), "{:?}", report.read.faults);
+    assert_eq!(lift(&spoilt, Some("")).read.unusable, 1);
+}
+
 #[test]
 fn the_arms_are_counted_by_the_arm_assigned() {
     let lines = recording(ARMS, 400);
