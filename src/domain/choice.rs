@@ -298,7 +298,7 @@ impl<'d> Chooser<'_, '_, 'd> {
             .filter_map(|(one, (fair, given))| {
                 let (fair, given) = (*fair, *given);
                 let ahead = one.rep.and_then(|rep| rep.definition.as_ref()).map_or(0.0, |rep| {
-                    availability::ahead(self.draft, &one.rep_id, rep, Some(self.pool_id))
+                    availability::ahead(self.draft, one.rep_id, rep, Some(self.pool_id))
                 });
                 let worth = one.worth.map_or(1.0, |worth| worth.expected);
                 Some(win_rate::Rival { estimate: one.estimate?, worth, fair, given, ahead })

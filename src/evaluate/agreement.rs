@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use serde::Serialize;
 
-use super::ledger::Brief;
+use super::brief::Brief;
 use crate::codec::json;
 use crate::domain::hash;
 use crate::domain::published::LeadAssigned;

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::agreement::{Agreement, Decided};
-use super::ledger::{Brief, Ledger, number};
+use super::brief::Brief;
+use super::ledger::{Ledger, number};
 use super::replay::Written;
 use super::report::Read;
 use super::unusable::{Fault, Unusable};

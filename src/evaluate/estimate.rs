@@ -16,6 +16,8 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashMap;
+
 use super::cohort::{Cohort, Course};
 use super::stats::{Interval, effective, student_95};
 use crate::domain::published::Arm;
@@ -105,9 +107,13 @@ pub fn estimate_against(
     if closed < 2 {
         return None;
     }
-    let mut by_cluster: Vec<usize> = (0..used.len()).collect();
-    by_cluster.sort_by_key(|at| used[*at].cluster);
-    let sample = Sample { trials: used, stands, scale: arms.scale, by_cluster };
+    let mut places: FxHashMap<u64, usize> = FxHashMap::default();
+    let place = |trial: &&Trial| {
+        let next = places.len();
+        *places.entry(trial.cluster).or_insert(next)
+    };
+    let clusters = used.iter().map(place).collect();
+    let sample = Sample { trials: used, stands, scale: arms.scale, clusters };
     let recorded = sample.recorded(baseline);
     let robust = sample.doubly_robust();
     let weighted = sample.self_normalised();
@@ -210,8 +216,8 @@ struct Sample<'a> {
     trials: Vec<&'a Trial>,
     stands: Vec<f64>,
     scale: Vec<f64>,
-    /// Places of the trials, those of one cluster together.
-    by_cluster: Vec<usize>,
+    /// Of each trial, its cluster: they are numbered as they come.
+    clusters: Vec<usize>,
 }
 
 impl Sample<'_> {
@@ -222,9 +228,12 @@ impl Sample<'_> {
 
     /// The sums of a value of each lead over those that go together.
     fn by_cluster(&self, values: &[f64]) -> Vec<f64> {
-        let cluster = |at: usize| self.trials[at].cluster;
-        let clusters = self.by_cluster.chunk_by(|a, b| cluster(*a) == cluster(*b));
-        clusters.map(|own| own.iter().map(|at| values[*at]).sum()).collect()
+        let count = self.clusters.iter().max().map_or(0, |last| last + 1);
+        let mut sums = vec![0.0; count];
+        for (cluster, value) in self.clusters.iter().zip(values) {
+            sums[*cluster] += value;
+        }
+        sums
     }
 
     /// What each company does to an estimate: how far it would move without it (the jackknife; a company with

@@ -5,9 +5,11 @@
 //! is why a lead went to a rep: where the best reps were given the hardest leads, the numbers are wrong
 //! by as much, so the intervals allow for chances that are wrong by a factor (`GAMMA`).
 
-use std::collections::HashMap;
+use std::thread;
 
-use super::ledger::{Ledger, Place, Side};
+use rustc_hash::FxHashMap;
+
+use super::ledger::{Ledger, Place, Row, Side};
 use super::odds::Odds;
 use crate::domain::published::{Method, Reason, Stage};
 use crate::domain::time::{Span, Timestamp};
@@ -19,40 +21,57 @@ const PRIOR: f64 = 20.0;
 /// Shares of all leads are by quarter: reps come and go.
 const QUARTER: Span = Span::from_days(91);
 
-/// Puts an estimated decision in the place of each that was not recorded; how many.
-pub fn estimate_decisions(ledger: &mut Ledger) -> usize {
-    let mut by_segment: HashMap<(u64, u64), f64> = HashMap::new();
-    let mut by_quarter: HashMap<(i64, u64), f64> = HashMap::new();
-    for row in &ledger.rows {
-        let Some(owner) = row.owner else { continue };
-        *by_segment.entry((row.segment, owner)).or_default() += 1.0;
-        *by_quarter.entry((quarter(row.created_at), owner)).or_default() += 1.0;
+/// How many leads each rep had: by segment, and by quarter.
+#[derive(Default)]
+struct Shares {
+    by_segment: FxHashMap<(u64, u64), f64>,
+    by_quarter: FxHashMap<(i64, u64), f64>,
+}
+
+/// Puts an estimated decision in the place of each that was not recorded.
+pub fn estimate_decisions(ledger: &mut Ledger) {
+    let shares = &Shares::of(&ledger.rows);
+    let keeps_odds = ledger.keeps_odds;
+    let half = ledger.rows.len() / 2;
+    let (first, second) = ledger.rows.split_at_mut(half);
+    thread::scope(|scope| {
+        for rows in [first, second] {
+            scope.spawn(move || rows.iter_mut().for_each(|row| shares.estimate(row, keeps_odds)));
+        }
+    });
+}
+
+impl Shares {
+    fn of(rows: &[Row]) -> Shares {
+        let mut shares = Shares::default();
+        for row in rows {
+            let Some(owner) = row.owner else { continue };
+            *shares.by_segment.entry((row.segment, owner)).or_default() += 1.0;
+            *shares.by_quarter.entry((quarter(row.created_at), owner)).or_default() += 1.0;
+        }
+        shares
     }
-    let mut estimated = 0;
-    for row in &mut ledger.rows {
-        let (Some(owner), Some(new)) = (row.owner, row.new.as_deref()) else { continue };
+
+    fn estimate(&self, row: &mut Row, keeps_odds: bool) {
+        let (Some(owner), Some(new)) = (row.owner, row.new.as_deref()) else { return };
         let eligible = new.candidates.iter().filter(|one| one.eligible);
         let mut eligible: Vec<u64> = eligible.map(|one| one.rep).collect();
         if !eligible.contains(&owner) {
             eligible.push(owner);
         }
-        let all = |rep: &u64| {
-            let leads = by_quarter.get(&(quarter(row.created_at), *rep));
-            leads.copied().unwrap_or(0.0)
-        };
+        let quarter = quarter(row.created_at);
+        let all = |rep: &u64| self.by_quarter.get(&(quarter, *rep)).copied().unwrap_or(0.0);
         let quarters: f64 = eligible.iter().map(all).sum::<f64>().max(1.0);
         let weigh = |rep: &u64| {
-            let own = by_segment.get(&(row.segment, *rep)).copied().unwrap_or(0.0);
+            let own = self.by_segment.get(&(row.segment, *rep)).copied().unwrap_or(0.0);
             own + PRIOR * all(rep) / quarters
         };
         let weights: Vec<(u64, f64)> = eligible.iter().map(|rep| (*rep, weigh(rep))).collect();
         let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
         let odds = weights.into_iter().map(|(rep, weight)| (rep, weight / total)).collect();
         row.recorded = Some(Box::new(side(row.created_at, owner, new.territory, Odds::new(odds))));
-        row.join(ledger.keeps_odds);
-        estimated += 1;
+        row.join(keeps_odds);
     }
-    estimated
 }
 
 fn quarter(at: Timestamp) -> i64 {

@@ -1,20 +1,18 @@
 //! What is known of each lead: how it was given out, how another policy would have, and how it ended.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 
+use super::brief::Brief;
 use super::cohort::Course;
 use super::estimate::Trial;
 use super::odds::{Odds, rep_number};
 use crate::codec::json;
 use crate::domain::hash;
-use crate::domain::ids::{DomainId, LeadId, OpportunityId, QueueId, RepId};
+use crate::domain::ids::{DomainId, LeadId, OpportunityId, RepId};
 use crate::domain::input::{DealOutcome, OpportunityClosed};
 use crate::domain::lead_fields::{Cents, LeadFields};
 use crate::domain::policy::{ControlUnit, Objective, Policy};
-use crate::domain::published::{
-    Arm, Cause, LeadAssigned, Method, Outcome, Reason, Stage, WinProbability,
-};
+use crate::domain::published::{Arm, LeadAssigned, Method, Reason, Stage, WinProbability};
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
 use crate::engine::filter::PolicyFile;
@@ -84,76 +82,9 @@ impl Side {
     }
 }
 
-/// A decision, as far as it is kept.
-#[derive(Clone, Debug)]
-pub struct Brief {
-    pub lead_id: LeadId,
-    pub assignment_no: u32,
-    outcome: Outcome,
-    cause: Cause,
-    rep_id: Option<RepId>,
-    queue_id: Option<QueueId>,
-    /// Of the lead, in its domain.
-    number: u64,
-    side: Side,
-}
-
-impl Brief {
-    pub fn of(fact: &LeadAssigned) -> Brief {
-        Brief {
-            lead_id: fact.lead_id.clone(),
-            assignment_no: fact.assignment_no,
-            outcome: fact.outcome,
-            cause: fact.cause,
-            rep_id: fact.rep_id.clone(),
-            queue_id: fact.queue_id.clone(),
-            number: number_in(&fact.domain, fact.lead_id.as_str()),
-            side: Side::of(fact),
-        }
-    }
-
-    /// A decision of the policy that is tried; `odds` makes of the chances that it states those of the policy
-    /// as it would run.
-    pub fn tried(fact: &LeadAssigned, odds: impl FnOnce(Odds) -> Odds) -> Brief {
-        let mut brief = Brief::of(fact);
-        brief.side.odds = brief.side.odds.map(odds);
-        brief.side.candidates = Seen::all(fact);
-        brief
-    }
-
-    /// Of the rep and the queue.
-    fn names(&self) -> impl Iterator<Item = &str> {
-        let rep = self.rep_id.iter().map(RepId::as_str);
-        rep.chain(self.queue_id.iter().map(QueueId::as_str))
-    }
-
-    /// The same outcome, rep or queue, stage, method, reason and cause.
-    pub fn same_choice(&self, other: &Brief) -> bool {
-        let choice = |it: &Brief| {
-            let Side { place, stage, method, reason, .. } = it.side;
-            (it.outcome, it.cause, place, stage, method, reason)
-        };
-        choice(self) == choice(other)
-    }
-
-    /// A rep got the lead, and not by a person's hand.
-    fn is_given(&self) -> bool {
-        self.outcome == Outcome::Assigned && self.cause != Cause::Manual
-    }
-}
-
-impl fmt::Display for Brief {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = self.names().next().unwrap_or("nobody");
-        let Side { method, reason, .. } = &self.side;
-        let (outcome, method) = (self.outcome.name(), method.name());
-        write!(f, "{outcome} {place} ({method}, {})", reason.name())
-    }
-}
-
 impl Seen {
     /// The candidates of a decision; where none are listed, the rep who has the lead.
-    fn all(fact: &LeadAssigned) -> Vec<Seen> {
+    pub(super) fn all(fact: &LeadAssigned) -> Vec<Seen> {
         let seen = |rep: &RepId, eligible, win: Option<WinProbability>| Seen {
             rep: rep_number(rep),
             eligible,

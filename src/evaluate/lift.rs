@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::brief::Brief;
 use super::checks;
 use super::cohort::{Cohort, Course};
 use super::difference::{Difference, Lead, Mean, difference};
 use super::estimate::{Estimates, Trial, estimate_against};
-use super::ledger::{Brief, Ledger, Row, company, number, number_in};
+use super::ledger::{Ledger, Row, company, number, number_in};
 use super::replay::Heard;
 use super::report::Read;
 use super::stats::{Interval, needed, wilson};

@@ -6,6 +6,7 @@
 
 pub mod agreement;
 pub mod book;
+pub mod brief;
 mod checks;
 pub mod cohort;
 mod compared;

@@ -17,7 +17,8 @@ use rustc_hash::FxHashMap;
 
 use super::agreement::Decided;
 use super::book::Entry;
-use super::ledger::{Brief, company};
+use super::brief::Brief;
+use super::ledger::company;
 use super::odds::Odds;
 use super::unusable::Fault;
 use crate::codec::error::Error;

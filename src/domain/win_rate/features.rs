@@ -3,8 +3,6 @@
 //! A number, once given, stays: learned effects and observations refer to it. The dictionary is
 //! bounded; when a dimension is full, its further values share one level.
 
-use rustc_hash::FxHashMap;
-
 use crate::domain::time::Span;
 
 /// At most so many effects are shared by a domain, and so many in one dimension.
@@ -33,8 +31,8 @@ pub(super) struct Features {
     groups: Vec<u8>,
     /// Names of the groups: what stands before the equals sign.
     group_names: Vec<String>,
-    /// By name.
-    numbers: FxHashMap<String, u32>,
+    /// Numbers in the order of their names.
+    order: Vec<u32>,
 }
 
 impl Features {
@@ -43,7 +41,7 @@ impl Features {
             names: Vec::new(),
             groups: Vec::new(),
             group_names: Vec::new(),
-            numbers: FxHashMap::default(),
+            order: Vec::new(),
         };
         features.add("all");
         buckets(&TENURE_DAYS).for_each(|bucket| features.add(&format!("tenure={bucket}")));
@@ -80,8 +78,13 @@ impl Features {
 
     /// The number of a level, or of the level that its dimension's overflow shares.
     pub(super) fn find(&self, level: &str) -> Option<u32> {
-        let number = self.numbers.get(level).or_else(|| self.numbers.get(&overflow(level)));
-        number.copied()
+        let exact = |level: &str| {
+            let at = self
+                .order
+                .binary_search_by(|number| self.names[*number as usize].as_str().cmp(level));
+            at.ok().map(|at| self.order[at])
+        };
+        exact(level).or_else(|| exact(&overflow(level)))
     }
 
     /// The group that a level belongs to, if it has one or can still get one.
@@ -110,7 +113,8 @@ impl Features {
             self.group_names.push(dimension(name).to_owned());
         }
         let number = self.names.len() as u32;
-        self.numbers.insert(name.to_owned(), number);
+        let at = self.order.partition_point(|other| self.names[*other as usize].as_str() < name);
+        self.order.insert(at, number);
         self.names.push(name.to_owned());
         self.groups.push(group as u8);
     }

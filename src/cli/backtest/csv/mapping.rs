@@ -121,9 +121,13 @@ impl Mapping {
         named.chain([("lead_id", &*lead.lead_id), ("owner_id", &*lead.owner_id)]).collect()
     }
 
-    /// A time; None = it is none in the form that `[format]` says.
-    pub(super) fn time(&self, text: &str) -> Option<Timestamp> {
-        let zone = TimeZone::get(&self.format.time_zone).unwrap_or(TimeZone::UTC);
+    /// Of times without an offset.
+    pub(super) fn zone(&self) -> TimeZone {
+        TimeZone::get(&self.format.time_zone).unwrap_or(TimeZone::UTC)
+    }
+
+    /// A time, in this zone if it has no offset; None = it is none in the form that `[format]` says.
+    pub(super) fn time(&self, text: &str, zone: &TimeZone) -> Option<Timestamp> {
         let local = |at: civil::DateTime| zone.to_timestamp(at).ok();
         let found = match &self.format.time {
             None => Timestamp::parse_rfc3339(text).map(|at| at.0).or_else(|| {

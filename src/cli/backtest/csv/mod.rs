@@ -4,8 +4,10 @@
 //! to those that a column names. The export says nothing of touches, so each lead counts as accepted at
 //! once: no SLA step fires, and none is estimated.
 
+mod lanes;
 mod mapping;
 mod number;
+mod row;
 mod rows;
 mod tally;
 
@@ -14,9 +16,9 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use self::rows::{Lead, Rows};
+use self::row::Lead;
 use super::drive::Source;
-use super::progress::{Progress, share};
+use super::progress::share;
 use crate::codec::json;
 use crate::domain::ids::{DomainId, EventId, LeadId};
 use crate::domain::input::{ActivityKind, Input, LeadActivity, Topic};
@@ -30,17 +32,28 @@ pub(super) use self::mapping::Mapping;
 /// A rep is there for so long after the last lead.
 const LINGER: Span = Span::from_days(30);
 const DOMAIN: &str = "export";
-/// A text that runs over more lines than this is a quote that nobody closed.
-const TEXT_LINES: u64 = 500;
 /// Of the rows, so many must be usable: else the mapping, and not the rows, is wrong.
 const USABLE_MIN: f64 = 0.5;
 
 /// An export, as events in the order of their times.
-#[derive(Debug)]
 pub(super) struct Export {
-    events: std::vec::IntoIter<Event>,
+    /// Reps and territories.
+    reference: Vec<(Topic, Input)>,
+    leads: Vec<Lead>,
+    order: std::vec::IntoIter<Place>,
     all: usize,
     read: Read,
+}
+
+/// When an event comes, and where it is found; of one time, reference data come first.
+type Place = (Timestamp, Kind, usize);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Reference,
+    Created,
+    Accepted,
+    Closed,
 }
 
 impl Export {
@@ -52,53 +65,50 @@ impl Export {
         mapping: &Mapping,
         now: Timestamp,
     ) -> Result<Export, Vec<String>> {
-        let mut reader =
-            csv::ReaderBuilder::new().delimiter(mapping.format.delimiter as u8).from_reader(text);
-        let heads = reader.headers().map_err(|fault| vec![fault.to_string()])?.clone();
-        let columns = Columns::find(&heads, mapping)?;
-        let mut rows = Rows::new(mapping, columns, now);
-        let mut row = csv::StringRecord::new();
-        let mut progress = Progress::new("rows");
-        loop {
-            progress.one(|| Some(reader.position().byte() as f64 / text.len() as f64));
-            let line = reader.position().line();
-            let read = reader.read_record(&mut row);
-            let lines = reader.position().line() - line;
-            if lines > TEXT_LINES {
-                let end = line + lines;
-                let why = "its quote is not closed";
-                return Err(vec![format!("line {line}: a text runs to line {end}: {why}")]);
-            }
-            match read {
-                Ok(false) => break,
-                Ok(true) => rows.add(&row, line),
-                Err(fault) => rows.refuse(parted(&fault), line),
-            }
+        let (leads, read) = lanes::read(text, mapping, now)?.finish()?;
+        let (mut order, reference) = reference(&leads, mapping.lead.territory.is_some());
+        for (at, lead) in leads.iter().enumerate() {
+            order.push((lead.created_at, Kind::Created, at));
+            order.push((lead.created_at, Kind::Accepted, at));
+            order.extend(lead.deal.iter().map(|(closed_at, _)| (*closed_at, Kind::Closed, at)));
         }
-        let (leads, read) = rows.finish()?;
-        let events = events(leads, mapping.lead.territory.is_some());
-        Ok(Export { all: events.len(), events: events.into_iter(), read })
+        order.sort_unstable();
+        Ok(Export { reference, leads, all: order.len(), order: order.into_iter(), read })
+    }
+
+    fn event(&mut self, (at, kind, place): Place) -> Option<Event> {
+        let lead = self.leads.get_mut(place);
+        let (topic, input) = match kind {
+            Kind::Reference => self.reference.get(place)?.clone(),
+            Kind::Created => (Topic::LeadCreated, lead?.created.take()?),
+            Kind::Accepted => (Topic::LeadActivity, accepted(lead?)),
+            Kind::Closed => (Topic::OpportunityClosed, lead?.deal.take()?.1),
+        };
+        let offset = (self.all - self.order.len()) as i64;
+        Some(Event { topic, domain: DomainId::new(DOMAIN), at, offset, input })
     }
 }
 
-/// Why a row could not be parted into its fields.
-fn parted(fault: &csv::Error) -> String {
-    match fault.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("has {len} fields, and the head has {expected_len}")
-        }
-        csv::ErrorKind::Utf8 { .. } => "is no UTF-8".to_owned(),
-        _ => fault.to_string(),
-    }
+/// The export says nothing of touches. An event id of its own: the lead would take another with its own for
+/// a repeat.
+fn accepted(lead: &Lead) -> Input {
+    Input::LeadActivity(LeadActivity {
+        event_id: EventId::new(&format!("accepted {}", lead.line)),
+        lead_id: LeadId::new(&lead.id),
+        rep_id: None,
+        kind: ActivityKind::Accepted,
+        occurred_at: lead.created_at,
+    })
 }
 
 impl Source for Export {
     fn next(&mut self) -> io::Result<Option<Heard>> {
-        Ok(self.events.next().map(|event| Heard::Event(Box::new(event))))
+        let Some(place) = self.order.next() else { return Ok(None) };
+        Ok(Some(self.event(place).map_or(Heard::Nothing, |event| Heard::Event(Box::new(event)))))
     }
 
     fn share(&self) -> Option<f64> {
-        Some(share(self.events.len(), self.all))
+        Some(share(self.order.len(), self.all))
     }
 
     fn read(&self) -> Read {
@@ -138,14 +148,13 @@ impl Columns {
     }
 }
 
-/// The events of all leads with the reps and territories that they name, in the order of their times.
-fn events(leads: Vec<Lead>, by_territory: bool) -> Vec<Event> {
-    let mut timed: Vec<(Timestamp, u8, Topic, Input)> = Vec::new();
+/// The reps and territories that the leads name, and when each is heard of.
+fn reference(leads: &[Lead], by_territory: bool) -> (Vec<Place>, Vec<(Topic, Input)>) {
     let mut reps: BTreeMap<&str, (Timestamp, Timestamp)> = BTreeMap::new();
     let mut territories: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let start = leads.iter().map(|lead| lead.created_at).min().unwrap_or_default();
     let end = leads.iter().map(|lead| lead.created_at).max().unwrap_or_default();
-    for lead in &leads {
+    for lead in leads {
         let at = lead.created_at;
         let known = reps.entry(&lead.owner).or_insert((at, at));
         *known = (known.0.min(at), known.1.max(at));
@@ -156,14 +165,22 @@ fn events(leads: Vec<Lead>, by_territory: bool) -> Vec<Event> {
     }
     // Made by us of ids that are known to be ids, so they can be read.
     let made = |topic, value: &Value, at| json::decode_event(topic, value, at, true).ok();
+    let mut order = Vec::new();
+    let mut events = Vec::new();
+    let mut hear = |at: Timestamp, topic: Topic, input: Option<Input>| {
+        order.extend(input.is_some().then_some((at, Kind::Reference, events.len())));
+        events.extend(input.map(|input| (topic, input)));
+    };
     for (rep, (from, to)) in &reps {
-        let change = |active: bool, at: Timestamp| {
+        let mut change = |active: bool, at: Timestamp| {
             let value = json!({ "event_id": format!("{active} {}", at.0), "rep_id": rep,
                 "active": active });
-            Some((at, 0, Topic::RepChanged, made(Topic::RepChanged, &value, at)?))
+            hear(at, Topic::RepChanged, made(Topic::RepChanged, &value, at));
         };
-        timed.extend(change(true, *from));
-        timed.extend(change(false, *to + LINGER).filter(|_| *to + LINGER < end));
+        change(true, *from);
+        if *to + LINGER < end {
+            change(false, *to + LINGER);
+        }
     }
     for (number, (name, members)) in territories.iter().enumerate() {
         let rule = json!([{ "all": [{ "field": "attributes.territory", "op": "IN",
@@ -173,29 +190,7 @@ fn events(leads: Vec<Lead>, by_territory: bool) -> Vec<Event> {
             "name": name, "rules": if by_territory { rule } else { json!([]) },
             "members": members });
         let territory = made(Topic::TerritoryChanged, &value, start);
-        timed.extend(territory.map(|input| (start, 1, Topic::TerritoryChanged, input)));
+        hear(start, Topic::TerritoryChanged, territory);
     }
-    for lead in leads {
-        let at = lead.created_at;
-        // An event id of its own: the lead would take another with its own for a repeat.
-        let accepted = Input::LeadActivity(LeadActivity {
-            event_id: EventId::new(&format!("accepted {}", lead.line)),
-            lead_id: LeadId::new(&lead.id),
-            rep_id: None,
-            kind: ActivityKind::Accepted,
-            occurred_at: at,
-        });
-        timed.push((at, 2, Topic::LeadCreated, lead.created));
-        timed.push((at, 3, Topic::LeadActivity, accepted));
-        timed.extend(lead.deal.map(|(at, input)| (at, 4, Topic::OpportunityClosed, input)));
-    }
-    timed.sort_by_key(|(at, order, ..)| (*at, *order));
-    let event = |(offset, (at, _, topic, input))| Event {
-        topic,
-        domain: DomainId::new(DOMAIN),
-        at,
-        offset,
-        input,
-    };
-    (1..).zip(timed).map(event).collect()
+    (order, events)
 }
