@@ -45,7 +45,7 @@ pub struct Decided {
     print: u64,
     /// Its policy came from a file.
     by_file: bool,
-    brief: Brief,
+    pub(super) brief: Brief,
 }
 
 impl Decided {

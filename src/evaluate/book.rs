@@ -1,5 +1,5 @@
-//! Writes down what is heard of each lead, and where the policy that is tried sends it: apart from the replay,
-//! so that it can be done beside it.
+//! Writes down what is heard of each lead, where the policy that is tried sends it, and whether the recorded
+//! one decides as it did: apart from the replays, so that it can be done beside them.
 
 use std::sync::Arc;
 
@@ -117,13 +117,14 @@ impl Book {
     fn recorded(&mut self, fact: &LeadAssigned) {
         // Of a history, the decisions do not count.
         let Some(agreement) = &mut self.agreement else { return };
-        agreement.recorded(Decided::of(fact));
-        self.ledger.recorded(Brief::of(fact));
+        let decided = Decided::of(fact);
+        self.ledger.recorded(decided.brief.clone());
+        agreement.recorded(decided);
     }
 
     fn written(&mut self, written: &Written) {
-        let Some(agreement) = &mut self.agreement else { return };
-        if let Some(brief) = agreement.written(&written.text) {
+        let agreement = self.agreement.as_mut();
+        if let Some(brief) = agreement.and_then(|it| it.written(&written.text)) {
             return self.ledger.recorded(brief);
         }
         match written.read() {

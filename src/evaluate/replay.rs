@@ -1,9 +1,8 @@
 //! A recording through the engine, twice: as it was, and under another policy.
 //!
 //! ```text
-//!  recording ──► Live ────────────────► Tried ──────────────────► Book ──► ledger
-//!                the recorded policy:   the policy to be judged
-//!                decides as recorded?
+//!  recording ──► Live ────────────────► Tried ──────────────────► Book ──► ledger, agreement
+//!                the recorded policy    the policy to be judged   decided as recorded?
 //! ```
 //!
 //! What people did about a lead is part of the recording and stays as it was, whoever has the lead under

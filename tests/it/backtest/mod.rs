@@ -94,13 +94,15 @@ fn record(
 }
 
 fn backtest(lines: &[String], recorded: &str, tried: &str) -> (Report, Tried) {
+    replay(lines, Some(recorded), tried)
+}
+
+/// `recorded`: None = by the owners and deals alone.
+fn replay(lines: &[String], recorded: Option<&str>, tried: &str) -> (Report, Tried) {
     let file = |text| PolicyFile::parse(text).unwrap();
-    let plan = Plan {
-        policy: file(tried),
-        recorded: Some(file(recorded)),
-        is_history: false,
-        keeps_odds: false,
-    };
+    let is_history = recorded.is_none();
+    let plan =
+        Plan { policy: file(tried), recorded: recorded.map(file), is_history, keeps_odds: false };
     let input = Cursor::new(lines.join("\n").into_bytes());
     let done = run(plan, JsonLines::new(input, None)).unwrap();
     (done.report, done.tried)
@@ -238,6 +240,7 @@ fn decisions_count_the_same_however_and_wherever_they_are_written() {
     let place = format!("line {}: ", at + 1);
     assert!(report.read.faults[0].starts_with(&place), "{:?}", report.read.faults);
     assert_eq!(lift(&spoilt, Some("")).read.unusable, 1);
+    assert_eq!(replay(&spoilt, None, "").0.read.unusable, 1, "of a history");
 }
 
 #[test]
