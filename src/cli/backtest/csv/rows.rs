@@ -40,10 +40,9 @@ impl<'a> Rows<'a> {
     pub(super) fn add(&mut self, row: Row) {
         let Row { line, stage, stage_text, said } = row;
         self.stages.entry(stage_text).or_insert((stage, 0)).1 += 1;
-        self.rows += 1;
-        let lead = said.and_then(|said| self.first(said, line));
-        match lead {
+        match said.and_then(|said| self.first(said, line)) {
             Ok((lead, is_lost)) => {
+                self.rows += 1;
                 self.leads.push(lead);
                 if is_lost {
                     self.lose(stage);
@@ -51,8 +50,7 @@ impl<'a> Rows<'a> {
             }
             Err(why) => {
                 self.lose(stage);
-                self.refused += 1;
-                self.unusable.note(why, line);
+                self.refuse(why, line);
             }
         }
     }
@@ -66,7 +64,7 @@ impl<'a> Rows<'a> {
         Ok((said.lead?, said.is_lost))
     }
 
-    /// A row that could not be parted into its fields.
+    /// A row that stands for no lead.
     pub(super) fn refuse(&mut self, why: String, line: u64) {
         self.rows += 1;
         self.refused += 1;
