@@ -108,8 +108,7 @@ fn look<'d>(
     pool_id: &TerritoryId,
     members: &'d [Member],
 ) -> Vec<Looked<'d>> {
-    let segment = SegmentFields::of(&lead.fields);
-    let segment = win_rate::segment(&draft.policy.segment, &segment);
+    let segment = win_rate::segment(&draft.policy.segment, &*lead.fields);
     let shared = draft.learned(&win_rate::shared_id());
     let query = shared.map(|shared| win_rate::Query::new(Some(shared), &segment));
     let by_amount = draft.policy.choice.objective == Objective::ExpectedAmount;
@@ -357,7 +356,7 @@ pub(super) fn estimate_of(
 ) -> Option<WinProbability> {
     let shared = draft.learned(&win_rate::shared_id());
     shared?;
-    let segment = win_rate::segment(&draft.policy.segment, &SegmentFields::of(&lead.fields));
+    let segment = win_rate::segment(&draft.policy.segment, &*lead.fields);
     let rep = draft.rep(rep_id).and_then(|rep| rep.definition.as_ref());
     let tenure = rep.and_then(|rep| rep.hired_at).map(|hired_at| draft.now().since(hired_at));
     let own = draft.learned(rep_id);

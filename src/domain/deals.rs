@@ -58,7 +58,7 @@ fn stated(draft: &Draft<'_>, event: &OpportunityClosed, lead: &LeadEntity) -> Op
     let shared = draft.learned(&win_rate::shared_id())?;
     let hired_at = draft.rep(rep_id)?.definition.as_ref().and_then(|rep| rep.hired_at);
     let tenure = hired_at.map(|hired_at| placed.decided_at.since(hired_at));
-    let segment = win_rate::segment(&draft.policy.segment, &lead.segment);
+    let segment = win_rate::segment(&draft.policy.segment, &*lead.segment);
     Some(win_rate::predict(Some(shared), draft.learned(rep_id), &segment, tenure).mean)
 }
 

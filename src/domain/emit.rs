@@ -218,16 +218,21 @@ fn excluded(candidates: &[Candidate]) -> Vec<(Ineligible, u32)> {
     Ineligible::ALL.iter().map(count).filter(|(_, count)| *count > 0).collect()
 }
 
-/// The chosen, the best eligible, then others: at most 100, with a stated order.
-fn listed(mut candidates: Vec<Candidate>, chosen: Option<&super::ids::RepId>) -> Vec<Candidate> {
+/// The chosen, the best eligible, then others: at most 100, with a stated order. They come in the order of their
+/// ids, which decides between equals.
+fn listed(candidates: Vec<Candidate>, chosen: Option<&super::ids::RepId>) -> Vec<Candidate> {
     let merit = |one: &Candidate| one.score.or(one.win_probability.map(|p| p.mean));
-    candidates.sort_by(|a, b| {
-        let first = |one: &Candidate| (Some(&one.rep_id) != chosen, !one.eligible);
-        let by_merit = || merit(b).unwrap_or(0.0).total_cmp(&merit(a).unwrap_or(0.0));
-        first(a).cmp(&first(b)).then_with(by_merit).then_with(|| a.rep_id.cmp(&b.rep_id))
+    let rank = |one: &Candidate| {
+        (Some(&one.rep_id) != chosen, !one.eligible, merit(one).unwrap_or(0.0))
+    };
+    let ranks: Vec<(bool, bool, f64)> = candidates.iter().map(rank).collect();
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    order.sort_unstable_by(|a, b| {
+        let ((a_last, a_out, a_merit), (b_last, b_out, b_merit)) = (ranks[*a], ranks[*b]);
+        (a_last, a_out).cmp(&(b_last, b_out)).then(b_merit.total_cmp(&a_merit)).then(a.cmp(b))
     });
-    candidates.truncate(LISTED);
-    candidates
+    let mut candidates: Vec<Option<Candidate>> = candidates.into_iter().map(Some).collect();
+    order.iter().take(LISTED).filter_map(|at| candidates[*at].take()).collect()
 }
 
 /// A lead's verdict when a person has chosen: nothing is written back.

@@ -10,7 +10,7 @@ use super::replay::Written;
 use super::report::Read;
 use super::unusable::{Fault, Unusable};
 use crate::domain::ids::{DomainId, LeadId, OpportunityId, RepId};
-use crate::domain::input::{OpportunityClosed, PolicyChange, SegmentFields};
+use crate::domain::input::{OpportunityClosed, PolicyChange};
 use crate::domain::lead_fields::LeadFields;
 use crate::domain::policy::{Policy, SegmentPolicy};
 use crate::domain::published::LeadAssigned;
@@ -134,7 +134,7 @@ impl Book {
     }
 
     fn created(&mut self, domain: &DomainId, lead: &LeadId, fields: &LeadFields, company: u64) {
-        let levels = win_rate::segment(&self.segment, &SegmentFields::of(fields)).levels;
+        let levels = win_rate::segment(&self.segment, fields).levels;
         let first = self.ledger.name(levels.first().map_or("", String::as_str));
         let two: Vec<&str> = levels.iter().take(2).map(String::as_str).collect();
         let owner = fields.owner_id.as_ref().filter(|_| self.is_history());

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::ledger::{Seen, Side, number_in};
-use super::odds::Odds;
+use super::odds::{Numbered, Odds, numbered};
 use crate::domain::ids::{LeadId, QueueId, RepId};
 use crate::domain::published::{Cause, LeadAssigned, Outcome};
 
@@ -23,6 +23,10 @@ pub struct Brief {
 
 impl Brief {
     pub fn of(fact: &LeadAssigned) -> Brief {
+        Brief::with(fact, &numbered(fact))
+    }
+
+    fn with(fact: &LeadAssigned, candidates: &Numbered<'_>) -> Brief {
         Brief {
             lead_id: fact.lead_id.clone(),
             assignment_no: fact.assignment_no,
@@ -31,16 +35,20 @@ impl Brief {
             rep_id: fact.rep_id.clone(),
             queue_id: fact.queue_id.clone(),
             number: number_in(&fact.domain, fact.lead_id.as_str()),
-            side: Side::of(fact),
+            side: Side::of(fact, candidates),
         }
     }
 
     /// A decision of the policy that is tried; `odds` makes of the chances that it states those of the policy
     /// as it would run.
-    pub fn tried(fact: &LeadAssigned, odds: impl FnOnce(Odds) -> Odds) -> Brief {
-        let mut brief = Brief::of(fact);
+    pub(super) fn tried(
+        fact: &LeadAssigned,
+        candidates: &Numbered<'_>,
+        odds: impl FnOnce(Odds) -> Odds,
+    ) -> Brief {
+        let mut brief = Brief::with(fact, candidates);
         brief.side.odds = brief.side.odds.map(odds);
-        brief.side.candidates = Seen::all(fact);
+        brief.side.candidates = Seen::all(fact, candidates);
         brief
     }
 

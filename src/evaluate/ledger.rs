@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use super::brief::Brief;
 use super::cohort::Course;
 use super::estimate::Trial;
-use super::odds::{Odds, rep_number};
+use super::odds::{Numbered, Odds, rep_number};
 use crate::codec::json;
 use crate::domain::hash;
-use crate::domain::ids::{DomainId, LeadId, OpportunityId, RepId};
+use crate::domain::ids::{DomainId, LeadId, OpportunityId};
 use crate::domain::input::{DealOutcome, OpportunityClosed};
 use crate::domain::lead_fields::{Cents, LeadFields};
 use crate::domain::policy::{ControlUnit, Objective, Policy};
@@ -40,7 +40,7 @@ pub struct Side {
     pub drawn: (u64, u64),
     /// Its stated chances; None = it states none.
     pub odds: Option<Odds>,
-    /// Of a decision of the policy that is tried, until both sides are joined.
+    /// Of a decision of the policy that is tried, until both sides are joined; by rep number.
     pub candidates: Vec<Seen>,
 }
 
@@ -54,7 +54,7 @@ pub struct Seen {
 }
 
 impl Side {
-    pub fn of(fact: &LeadAssigned) -> Side {
+    pub(super) fn of(fact: &LeadAssigned, candidates: &Numbered<'_>) -> Side {
         let place = match (&fact.rep_id, &fact.queue_id) {
             (Some(rep), _) => Place::Rep(rep_number(rep)),
             (None, Some(queue)) => Place::Queue(number(queue.as_str())),
@@ -69,7 +69,7 @@ impl Side {
             reason: fact.reason,
             arm: fact.arm,
             drawn: (number(fact.domain.as_str()), number(&fact.policy_sha256)),
-            odds: Odds::stated(fact),
+            odds: Odds::stated(fact, candidates),
             candidates: Vec::new(),
         }
     }
@@ -84,18 +84,23 @@ impl Side {
 
 impl Seen {
     /// The candidates of a decision; where none are listed, the rep who has the lead.
-    pub(super) fn all(fact: &LeadAssigned) -> Vec<Seen> {
-        let seen = |rep: &RepId, eligible, win: Option<WinProbability>| Seen {
-            rep: rep_number(rep),
-            eligible,
-            mean: win.map(|win| win.mean),
+    pub(super) fn all(fact: &LeadAssigned, candidates: &Numbered<'_>) -> Vec<Seen> {
+        let seen = |rep, eligible, win: Option<WinProbability>| {
+            let mean = win.map(|win| win.mean);
+            Seen { rep, eligible, mean }
         };
-        if fact.candidates.is_empty() {
+        if candidates.is_empty() {
             let own = fact.rep_id.iter();
-            return own.map(|rep| seen(rep, true, fact.win_probability)).collect();
+            return own.map(|rep| seen(rep_number(rep), true, fact.win_probability)).collect();
         }
-        let all = fact.candidates.iter();
-        all.map(|one| seen(&one.rep_id, one.eligible, one.win_probability)).collect()
+        let all = candidates.iter();
+        all.map(|(rep, one)| seen(*rep, one.eligible, one.win_probability)).collect()
+    }
+
+    /// A rep among the candidates, who come by rep number.
+    pub(super) fn of(candidates: &[Seen], rep: u64) -> Option<&Seen> {
+        let at = candidates.binary_search_by_key(&rep, |one| one.rep).ok()?;
+        candidates.get(at)
     }
 }
 
@@ -396,7 +401,7 @@ impl Row {
             target: target.chance(rep),
             cost,
             overlap,
-            modelled: new.candidates.iter().find(|one| one.rep == rep).and_then(|one| one.mean),
+            modelled: Seen::of(&new.candidates, rep).and_then(|one| one.mean),
             expected: target.expect(&new.candidates),
         });
         if keeps_odds {

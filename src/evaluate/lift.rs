@@ -15,6 +15,7 @@ use super::cohort::{Cohort, Course};
 use super::difference::{Difference, Lead, Mean, difference};
 use super::estimate::{Estimates, Trial, estimate_against};
 use super::ledger::{Ledger, Row, company, number, number_in};
+use super::odds::numbered;
 use super::replay::Heard;
 use super::report::Read;
 use super::stats::{Interval, needed, wilson};
@@ -251,9 +252,11 @@ impl Lift {
         }
         self.ledger.recorded(Brief::of(fact));
         let is_first = self.ledger.row(&fact.domain, &fact.lead_id).joined.is_none();
-        let (rotation, known) = self.weights.rotation(fact);
+        let candidates = numbered(fact);
+        let (rotation, known) = self.weights.rotation(fact, &candidates);
         self.weights_unknown += usize::from(is_first && rotation.is_some() && !known);
-        self.ledger.tried(Brief::tried(fact, |stated| rotation.unwrap_or(stated)));
+        let tried = Brief::tried(fact, &candidates, |stated| rotation.unwrap_or(stated));
+        self.ledger.tried(tried);
     }
 
     /// Compares the arms; `detect` is the difference that would matter.

@@ -19,6 +19,17 @@ pub struct Odds {
     other: f64,
 }
 
+/// The candidates that a decision names, by rep number.
+pub type Numbered<'f> = Vec<(u64, &'f Candidate)>;
+
+/// Puts the candidates of a decision in the order of the reps' numbers.
+pub fn numbered<'f>(fact: &'f LeadAssigned) -> Numbered<'f> {
+    let number = |one: &'f Candidate| (rep_number(&one.rep_id), one);
+    let mut numbered: Numbered<'f> = fact.candidates.iter().map(number).collect();
+    numbered.sort_unstable_by_key(|(rep, _)| *rep);
+    numbered
+}
+
 impl Odds {
     pub fn new(mut listed: Vec<(u64, f64)>) -> Odds {
         listed.retain(|(_, chance)| *chance > 0.0);
@@ -27,11 +38,11 @@ impl Odds {
     }
 
     /// As a decision states them, within its arm. None = the lead went to no rep.
-    pub fn stated(fact: &LeadAssigned) -> Option<Odds> {
+    pub fn stated(fact: &LeadAssigned, candidates: &Numbered<'_>) -> Option<Odds> {
         let rep = fact.rep_id.as_ref()?;
         let chance = fact.propensity?;
-        let stated = |one: &Candidate| Some((rep_number(&one.rep_id), one.propensity?));
-        let mut listed: Vec<(u64, f64)> = fact.candidates.iter().filter_map(stated).collect();
+        let stated = |(rep, one): &(u64, &Candidate)| Some((*rep, one.propensity?));
+        let mut listed: Vec<(u64, f64)> = candidates.iter().filter_map(stated).collect();
         if listed.is_empty() {
             listed.push((rep_number(rep), chance));
         }
@@ -45,28 +56,37 @@ impl Odds {
 
     /// Of plain rotation among the candidates that a decision by win rate chose from, by their weights.
     /// None = it was made in another way, and by rotation would have been the same.
-    pub fn rotation(fact: &LeadAssigned, weight: impl Fn(&RepId) -> u64) -> Option<Odds> {
+    pub fn rotation(
+        fact: &LeadAssigned,
+        candidates: &Numbered<'_>,
+        weight: impl Fn(u64, &RepId) -> u64,
+    ) -> Option<Odds> {
         if fact.method != Method::WinRate {
             return None;
         }
-        let chosen_from = fact.candidates.iter().filter(|one| one.score.is_some());
-        let weights: Vec<(u64, f64)> =
-            chosen_from.map(|one| (rep_number(&one.rep_id), weight(&one.rep_id) as f64)).collect();
-        let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
-        let shares = weights.iter().map(|(rep, weight)| (*rep, weight / total));
-        (total > 0.0).then(|| Odds::new(shares.collect()))
+        let chosen_from = candidates.iter().filter(|(_, one)| one.score.is_some());
+        let weigh = |(rep, one): &(u64, &Candidate)| (*rep, weight(*rep, &one.rep_id) as f64);
+        let mut listed: Vec<(u64, f64)> = chosen_from.map(weigh).collect();
+        let total: f64 = listed.iter().map(|(_, weight)| weight).sum();
+        listed.iter_mut().for_each(|(_, weight)| *weight /= total);
+        (total > 0.0).then(|| Odds::new(listed))
     }
 
     /// A draw between two policies: the second with chance `share`.
     pub fn mixed(&self, other: &Odds, share: f64) -> Odds {
-        let mut listed: Vec<(u64, f64)> =
-            self.listed.iter().map(|(rep, chance)| (*rep, chance * (1.0 - share))).collect();
-        for (rep, chance) in &other.listed {
-            match listed.iter_mut().find(|(one, _)| one == rep) {
-                Some((_, sum)) => *sum += chance * share,
-                None => listed.push((*rep, chance * share)),
+        let of = |odds: &Odds, part: f64| -> Vec<(u64, f64)> {
+            odds.listed.iter().map(|(rep, chance)| (*rep, chance * part)).collect()
+        };
+        let mut listed = of(self, 1.0 - share);
+        listed.extend(of(other, share));
+        listed.sort_by_key(|(rep, _)| *rep);
+        listed.dedup_by(|(next, more), (rep, sum)| {
+            let is_same = next == rep;
+            if is_same {
+                *sum += *more;
             }
-        }
+            is_same
+        });
         let unlisted = self.other * (1.0 - share) + other.other * share;
         Odds { other: unlisted, ..Odds::new(listed) }
     }
@@ -82,10 +102,10 @@ impl Odds {
         self.listed.iter().map(|(_, chance)| chance).sum()
     }
 
-    /// P(win) of the candidates, weighted by their chances.
+    /// P(win) of the candidates, who come by rep number, weighted by their chances.
     pub fn expect(&self, candidates: &[Seen]) -> Option<f64> {
         let of = |(rep, chance): &(u64, f64)| {
-            let mean = candidates.iter().find(|one| one.rep == *rep)?.mean?;
+            let mean = Seen::of(candidates, *rep)?.mean?;
             Some((*chance, chance * mean))
         };
         let (weight, sum) =
@@ -123,7 +143,7 @@ mod tests {
         let (overlap, cost) = target.against(&logged);
         assert!((overlap - 0.9).abs() < 1e-12 && (cost - 1.62).abs() < 1e-12);
         let seen = |(rep, mean)| Seen { rep, eligible: true, mean };
-        let known = [(2, Some(0.2)), (3, Some(0.4)), (9, Some(1.0)), (4, None)].map(seen);
+        let known = [(2, Some(0.2)), (3, Some(0.4)), (4, None), (9, Some(1.0))].map(seen);
         assert_eq!(target.expect(&known), Some(0.9 * 0.2 + 0.1 * 0.4));
         assert_eq!(target.expect(&[]), None);
     }

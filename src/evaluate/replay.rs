@@ -12,17 +12,15 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use super::agreement::Decided;
 use super::book::Entry;
 use super::brief::Brief;
 use super::ledger::company;
-use super::odds::Odds;
+use super::odds::{Numbered, Odds, numbered};
 use super::unusable::Fault;
 use crate::codec::error::Error;
 use crate::codec::json;
-use crate::domain::entity::{Entity, Kind};
+use crate::domain::entity::{Entity, Kind, PoolEntity};
 use crate::domain::fact::{Counter, Fact};
 use crate::domain::ids::{DomainId, LeadId, RepId, TerritoryId};
 use crate::domain::input::{Input, UpdateKind};
@@ -259,8 +257,9 @@ impl Tried {
         for fact in said.into_iter().flat_map(|said| said.facts) {
             match fact {
                 Fact::Assigned(fact) => {
-                    let rotation = self.rotation(&fact);
-                    let brief = Brief::tried(&fact, |stated| match rotation {
+                    let candidates = numbered(&fact);
+                    let rotation = self.rotation(&fact, &candidates);
+                    let brief = Brief::tried(&fact, &candidates, |stated| match rotation {
                         Some(rotation) => stated.mixed(&rotation, self.control_share),
                         None => stated,
                     });
@@ -309,32 +308,24 @@ impl Tried {
     }
 
     /// The chances of plain rotation, where the policy has a control arm.
-    fn rotation(&self, fact: &LeadAssigned) -> Option<Odds> {
-        let state = self.filter.shard().state();
-        let held_out = self.control_share > 0.0;
-        held_out.then(|| Odds::rotation(fact, weights(state, fact))).flatten()
+    fn rotation(&self, fact: &LeadAssigned, candidates: &Numbered<'_>) -> Option<Odds> {
+        if self.control_share <= 0.0 {
+            return None;
+        }
+        // Its weights are those that the decision went by.
+        let pool = rotation_of(self.filter.shard().state(), fact)?;
+        Odds::rotation(fact, candidates, |_, rep| {
+            let at = pool.tracks.binary_search_by(|track| track.rep_id.cmp(rep));
+            at.map_or(1, |at| pool.tracks[at].weight)
+        })
     }
 }
 
-/// The weights of the reps in the pool of a decision.
-fn weights<'s>(state: &'s State, fact: &LeadAssigned) -> impl Fn(&RepId) -> u64 + 's {
-    let domain = state.domain(&fact.domain);
-    let get = move |kind, id: &str| domain.and_then(|domain| domain.get(kind, id));
-    let territory = fact.territory_id.as_ref().and_then(|id| get(Kind::Territory, id.as_str()));
-    let mut members: FxHashMap<&RepId, u64> = FxHashMap::default();
-    if let Some(Entity::Territory(territory)) = territory {
-        for member in territory.current.iter().flat_map(|definition| &definition.members) {
-            let most = members.entry(&member.rep_id).or_default();
-            *most = u64::from(member.weight).max(*most);
-        }
-    }
-    move |rep| {
-        let own = match get(Kind::Rep, rep.as_str()) {
-            Some(Entity::Rep(rep)) => {
-                rep.definition.as_ref().map_or(1, |rep| u64::from(rep.weight))
-            }
-            _ => 1,
-        };
-        own * members.get(rep).copied().unwrap_or(1)
+/// The rotation of the pool that a decision chose from.
+fn rotation_of<'s>(state: &'s State, fact: &LeadAssigned) -> Option<&'s PoolEntity> {
+    let pool = fact.territory_id.as_ref()?;
+    match state.domain(&fact.domain)?.get(Kind::Pool, pool.as_str())? {
+        Entity::Pool(pool) => Some(pool),
+        _ => None,
     }
 }

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use super::ledger::number;
-use super::odds::Odds;
-use crate::domain::ids::RepId;
+use super::odds::{Numbered, Odds};
 use crate::domain::input::Input;
 use crate::domain::published::LeadAssigned;
 use crate::domain::time::Timestamp;
@@ -40,18 +39,22 @@ impl Weights {
 
     /// The chances under rotation of those whom a decision chose from (None = it was no choice by win rate),
     /// and whether all their weights are known.
-    pub(super) fn rotation(&self, fact: &LeadAssigned) -> (Option<Odds>, bool) {
+    pub(super) fn rotation(
+        &self,
+        fact: &LeadAssigned,
+        candidates: &Numbered<'_>,
+    ) -> (Option<Odds>, bool) {
         let domain = number(fact.domain.as_str());
         let territory = fact.territory_id.as_ref().map_or(0, |id| number(id.as_str()));
         let then = |weights: Option<&Vec<(Timestamp, u64)>>| {
             let held = weights?.iter().rfind(|(from, _)| *from <= fact.decided_at);
             held.map(|(_, weight)| *weight)
         };
-        let own = |rep: &RepId| then(self.reps.get(&(domain, number(rep.as_str()))));
-        let mut scored = fact.candidates.iter().filter(|one| one.score.is_some());
-        let known = scored.all(|one| own(&one.rep_id).is_some());
-        let odds = Odds::rotation(fact, |rep| {
-            let member = then(self.members.get(&(domain, territory, number(rep.as_str()))));
+        let own = |rep: u64| then(self.reps.get(&(domain, rep)));
+        let mut scored = candidates.iter().filter(|(_, one)| one.score.is_some());
+        let known = scored.all(|(rep, _)| own(*rep).is_some());
+        let odds = Odds::rotation(fact, candidates, |rep, _| {
+            let member = then(self.members.get(&(domain, territory, rep)));
             member.unwrap_or(1) * own(rep).unwrap_or(1)
         });
         (odds, known)

@@ -7,7 +7,7 @@ use super::effects;
 use super::features::{ALL, GROUP_ALL, GROUPS_MAX, TENURE_BUCKETS, TENURE_FIRST, tenure_feature};
 use super::gaussian::Gaussian;
 use super::logistic::{clamp, expected, sigmoid};
-use super::rep::PACE_COUNT;
+use super::rep::{PACE_COUNT, Paces, plus};
 use super::segment::Segment;
 use super::shared::{MODELS, SharedBlock, start_variances};
 use crate::domain::time::{Span, Timestamp};
@@ -74,8 +74,9 @@ pub struct Query<'a> {
 struct Common {
     /// Sum of the levels' effects.
     levels: f64,
-    /// Level by level: covariances, row by row.
+    /// Level by level: covariances, row by row of `width`.
     covariance: Vec<f64>,
+    width: usize,
 }
 
 /// What the time in the job adds; worked out for the first rep of whom it is asked.
@@ -158,11 +159,11 @@ impl<'a> Query<'a> {
         };
         let prior = self.prior(&rep.now.variances);
         let look = rep.now.look(&self.levels, &shared.now.belief.mean);
+        let in_common = self.belief.variance(added, &look.factors);
         let (mut moved, mut own) = (0.0, 0.0);
         for pace in 0..PACE_COUNT {
-            let factors = look.factors.map(|factor| factor[pace]);
             let variance = look.variance[pace] + self.unseen[1];
-            let common = self.belief.variance(added, &factors) + self.unseen[0];
+            let common = in_common[pace] + self.unseen[0];
             let mean = look.mean[pace] + added.mean;
             moments[pace + 1] = (mean, (common + variance).max(0.0));
             let share = self.weights[pace + 1] / differ;
@@ -241,25 +242,31 @@ impl Common {
             covariance.extend(numbers(levels).map(between));
         }
         let sum = numbers(levels).map(|number| effects.mean[number as usize][0]).sum();
-        Common { levels: sum, covariance }
+        Common { levels: sum, covariance, width: numbers(levels).count() }
     }
 
     /// Mean and variance of the sum of the shared effects, all levels in full.
     fn in_full(&self, added: &Added) -> (f64, f64) {
-        (self.levels + added.mean, self.variance(added, &[1.0; LEVELS_MAX]))
+        let [variance, ..] = self.variance(added, &[[1.0; PACE_COUNT]; LEVELS_MAX]);
+        (self.levels + added.mean, variance)
     }
 
     /// Variance of the sum of the shared effects, each level counting by its factor: what a rep's own
     /// deals have shown of a level is no longer in doubt with the shared effect. (That they also show
     /// something of the other levels is left out; it is little.)
-    fn variance(&self, added: &Added, factors: &[f64; LEVELS_MAX]) -> f64 {
-        let mut sum = added.variance;
-        let rows = self.covariance.chunks(self.covariance.len().isqrt().max(1));
+    fn variance(&self, added: &Added, factors: &[Paces; LEVELS_MAX]) -> Paces {
+        let mut sum = [added.variance; PACE_COUNT];
+        let rows = self.covariance.chunks(self.width.max(1));
         for (own, (factor, with)) in rows.zip(factors.iter().zip(&added.covariance)) {
-            let levels: f64 = own.iter().zip(factors).map(|(value, other)| value * other).sum();
-            sum += factor * (levels + 2.0 * with);
+            let mut levels = [0.0; PACE_COUNT];
+            for (value, other) in own.iter().zip(factors) {
+                plus(&mut levels, &other.map(|other| value * other));
+            }
+            for (pace, sum) in sum.iter_mut().enumerate() {
+                *sum += factor[pace] * (levels[pace] + 2.0 * with);
+            }
         }
-        sum.max(0.0)
+        sum.map(|sum| sum.max(0.0))
     }
 }
 

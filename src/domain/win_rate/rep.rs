@@ -356,7 +356,7 @@ impl Rep {
     }
 }
 
-fn plus(sum: &mut Paces, more: &Paces) {
+pub(super) fn plus(sum: &mut Paces, more: &Paces) {
     sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
 }
 

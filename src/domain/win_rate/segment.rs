@@ -2,8 +2,10 @@
 //! industry and size.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use crate::domain::input::SegmentFields;
+use crate::domain::lead_fields::LeadFields;
 use crate::domain::policy::{Dimension, SegmentPolicy};
 use crate::domain::text::normalise;
 
@@ -16,13 +18,50 @@ pub struct Segment {
     pub levels: Vec<String>,
 }
 
+/// What a lead or a deal says about its segment.
+#[derive(Clone, Copy, Debug)]
+pub struct SegmentView<'a> {
+    country: Option<&'a str>,
+    state: Option<&'a str>,
+    postal_code: Option<&'a str>,
+    industry: Option<&'a str>,
+    employees: Option<i64>,
+    annual_revenue: Option<i64>,
+    product: Option<&'a str>,
+    source: Option<&'a str>,
+    attributes: &'a BTreeMap<String, String>,
+}
+
+macro_rules! view {
+    ($($fields:ty),*) => {$(
+        impl<'a> From<&'a $fields> for SegmentView<'a> {
+            fn from(fields: &'a $fields) -> SegmentView<'a> {
+                SegmentView {
+                    country: fields.country.as_deref(),
+                    state: fields.state.as_deref(),
+                    postal_code: fields.postal_code.as_deref(),
+                    industry: fields.industry.as_deref(),
+                    employees: fields.employees,
+                    annual_revenue: fields.annual_revenue,
+                    product: fields.product.as_deref(),
+                    source: fields.source.as_deref(),
+                    attributes: &fields.attributes,
+                }
+            }
+        }
+    )*};
+}
+
+view!(LeadFields, SegmentFields);
+
 /// The segment that the policy sees in these fields. Texts are compared as everywhere else (NFKC,
 /// trimmed, lower case), numbers fall into bands, and what is not known is a level of its own.
-pub fn segment(policy: &SegmentPolicy, fields: &SegmentFields) -> Segment {
+pub fn segment<'a>(policy: &SegmentPolicy, fields: impl Into<SegmentView<'a>>) -> Segment {
+    let fields = fields.into();
     let mut levels: Vec<String> = Vec::with_capacity(policy.dimensions.len() + 1);
     let (mut industry, mut employees) = (None, None);
     for dimension in &policy.dimensions {
-        let value = value(policy, dimension, fields);
+        let value = value(policy, dimension, &fields);
         let level = [&*name(dimension), "=", &value].concat();
         if !levels.contains(&level) {
             levels.push(level);
@@ -63,31 +102,31 @@ fn name(dimension: &Dimension) -> Cow<'static, str> {
 fn value<'a>(
     policy: &SegmentPolicy,
     dimension: &Dimension,
-    fields: &'a SegmentFields,
+    fields: &SegmentView<'a>,
 ) -> Value<'a> {
     match dimension {
-        Dimension::Industry => text(&fields.industry),
+        Dimension::Industry => text(fields.industry),
         Dimension::Employees => band(&policy.employees, 1, fields.employees),
-        Dimension::State => match text(&fields.state) {
+        Dimension::State => match text(fields.state) {
             state if state.is_empty() => {
-                let country = text(&fields.country);
+                let country = text(fields.country);
                 // Marked, for CA is a state and a country.
                 if country.is_empty() { country } else { format!("country {country}").into() }
             }
             state => state,
         },
-        Dimension::Country => text(&fields.country),
+        Dimension::Country => text(fields.country),
         // Two characters: a region in most countries, and few enough to learn from.
-        Dimension::PostalCode => text(&fields.postal_code).chars().take(2).collect(),
+        Dimension::PostalCode => text(fields.postal_code).chars().take(2).collect(),
         Dimension::AnnualRevenue => band(&policy.annual_revenue, 100, fields.annual_revenue),
-        Dimension::Product => text(&fields.product),
-        Dimension::Source => text(&fields.source),
+        Dimension::Product => text(fields.product),
+        Dimension::Source => text(fields.source),
         Dimension::Attribute(key) => cut(fields.attributes.get(key).map_or("", String::as_str)),
     }
 }
 
-fn text(value: &Option<String>) -> Value<'_> {
-    cut(value.as_deref().unwrap_or_default())
+fn text(value: Option<&str>) -> Value<'_> {
+    cut(value.unwrap_or_default())
 }
 
 fn cut(text: &str) -> Value<'_> {
