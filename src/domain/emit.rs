@@ -222,9 +222,8 @@ fn excluded(candidates: &[Candidate]) -> Vec<(Ineligible, u32)> {
 /// ids, which decides between equals.
 fn listed(candidates: Vec<Candidate>, chosen: Option<&super::ids::RepId>) -> Vec<Candidate> {
     let merit = |one: &Candidate| one.score.or(one.win_probability.map(|p| p.mean));
-    let rank = |one: &Candidate| {
-        (Some(&one.rep_id) != chosen, !one.eligible, merit(one).unwrap_or(0.0))
-    };
+    let rank =
+        |one: &Candidate| (Some(&one.rep_id) != chosen, !one.eligible, merit(one).unwrap_or(0.0));
     let ranks: Vec<(bool, bool, f64)> = candidates.iter().map(rank).collect();
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.sort_unstable_by(|a, b| {

@@ -74,19 +74,14 @@ impl Odds {
 
     /// A draw between two policies: the second with chance `share`.
     pub fn mixed(&self, other: &Odds, share: f64) -> Odds {
-        let of = |odds: &Odds, part: f64| -> Vec<(u64, f64)> {
-            odds.listed.iter().map(|(rep, chance)| (*rep, chance * part)).collect()
-        };
-        let mut listed = of(self, 1.0 - share);
-        listed.extend(of(other, share));
-        listed.sort_by_key(|(rep, _)| *rep);
-        listed.dedup_by(|(next, more), (rep, sum)| {
-            let is_same = next == rep;
-            if is_same {
-                *sum += *more;
+        let mut listed: Vec<(u64, f64)> =
+            self.listed.iter().map(|(rep, chance)| (*rep, chance * (1.0 - share))).collect();
+        for (rep, chance) in &other.listed {
+            match self.listed.binary_search_by_key(rep, |(one, _)| *one) {
+                Ok(at) => listed[at].1 += chance * share,
+                Err(_) => listed.push((*rep, chance * share)),
             }
-            is_same
-        });
+        }
         let unlisted = self.other * (1.0 - share) + other.other * share;
         Odds { other: unlisted, ..Odds::new(listed) }
     }

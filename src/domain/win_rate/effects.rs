@@ -110,9 +110,19 @@ impl Effects {
         let of = |(number, factor): &(u32, f64)| {
             let group = features.group(*number);
             let variance = factor * factor * self.variances[group];
-            (variance, 2.0 * variance / SHARED_DAYS[usize::from(group != GROUP_ALL)])
+            (variance, drift(group, variance))
         };
         term.design.iter().map(of).fold((0.0, 0.0), |(a, b), (c, d)| (a + c, b + d))
+    }
+
+    /// How far a sum of effects is known that has this variance now, by the groups of the effects.
+    pub(super) fn spread(&self, groups: impl Iterator<Item = usize>, variance: f64) -> Spread {
+        let mut spread = Spread { variance, prior: 0.0, drift: 0.0 };
+        for group in groups {
+            spread.prior += self.variances[group];
+            spread.drift += drift(group, self.variances[group]);
+        }
+        spread
     }
 
     /// How much the levels of each dimension differ, as the belief has it; what is no dimension stays.
@@ -157,6 +167,11 @@ impl Term {
         let shift = gain * (self.response - mean(belief, &self.design));
         belief.absorb(&column, [gain], [shift]);
     }
+}
+
+/// By how much the variance of an effect grows in a day, of what was once known.
+fn drift(group: usize, variance: f64) -> f64 {
+    2.0 * variance / SHARED_DAYS[usize::from(group != GROUP_ALL)]
 }
 
 /// Mean and variance of a combination of the effects.

@@ -35,6 +35,26 @@ impl Spread {
         libm::exp(-rate * days)
     }
 
+    /// What its variance would be, as a share of what it is, had nothing changed in so many days of learning
+    /// at one rate. Of a random walk that is known through such learning, the variance is
+    /// drift · days · coth(y) / y, and had it stood still drift · days / y² (Kalman and Bucy 1961, from a
+    /// wide prior): so y · tanh(y) = drift · days / variance. What is not learned has not changed.
+    pub(super) fn unchanged(&self, days: f64) -> f64 {
+        let grown = self.drift * days / self.variance;
+        if !(grown > f64::EPSILON && grown.is_finite()) || self.prior <= 0.0 {
+            return 1.0;
+        }
+        let tanh = |y: f64| 1.0 - 2.0 / (libm::exp(2.0 * y) + 1.0);
+        let mut y = if grown < 1.0 { (grown + grown * grown / 3.0).sqrt() } else { grown };
+        // Newton's steps: from there, two are enough.
+        for _ in 0..2 {
+            let t = tanh(y);
+            y -= (y * t - grown) / (t + y * (1.0 - t * t));
+        }
+        let learned = 1.0 - (self.variance / self.prior).min(1.0);
+        1.0 - learned * (1.0 - tanh(y) / y)
+    }
+
     /// A precision that may be negative, but never takes back more than is known.
     pub(super) fn bounded(&self, precision: f64) -> f64 {
         if self.variance <= 0.0 || self.prior <= 0.0 {
@@ -239,6 +259,25 @@ mod tests {
         let variances = [0, 1, 2].map(|i| belief.variance(i)[0]);
         assert_eq!(variances, [2.0, 1.0, 0.5]);
         assert_eq!(belief.covariance(0, 2), [0.0]);
+    }
+
+    #[test]
+    fn what_change_adds_is_known_again() {
+        for (days, rate, drift) in [(700, 0.3, 5e-5), (3000, 0.1, 1e-5), (300, 0.05, 5e-5)] {
+            let (mut variance, prior) = (1.0_f64, 1.0_f64);
+            for _ in 0..days {
+                variance = 1.0 / (1.0 / variance + rate) + drift;
+            }
+            let still = 1.0 / (1.0 / prior + rate * f64::from(days));
+            let found = Spread { variance, prior, drift }.unchanged(f64::from(days));
+            let share = still / variance;
+            assert!(share < 0.97 && (found / share - 1.0).abs() < 0.1, "{found} {share}");
+        }
+        for (variance, drift) in [(1.0, 1e-3), (0.0, 0.0), (0.5, 0.0), (0.0, 1.0), (f64::NAN, 1.0)]
+        {
+            assert_eq!(Spread { variance, prior: 1.0, drift }.unchanged(700.0), 1.0);
+        }
+        assert!(Spread { variance: 1e-9, prior: 1.0, drift: 1.0 }.unchanged(1e6) >= 0.0);
     }
 
     #[test]

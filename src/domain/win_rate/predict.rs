@@ -4,7 +4,9 @@ use std::cell::OnceCell;
 
 use super::Block;
 use super::effects;
-use super::features::{ALL, GROUP_ALL, GROUPS_MAX, TENURE_BUCKETS, TENURE_FIRST, tenure_feature};
+use super::features::{
+    ALL, GROUP_ALL, GROUP_TENURE, GROUPS_MAX, TENURE_BUCKETS, TENURE_FIRST, tenure_feature,
+};
 use super::gaussian::Gaussian;
 use super::logistic::{clamp, expected, sigmoid};
 use super::rep::{PACE_COUNT, Paces, plus};
@@ -18,6 +20,8 @@ const DEVIATIONS_90: f64 = 1.644_853_626_951_472_2;
 const EDGE: f64 = 1e-6;
 /// `all`, a level a dimension, the pair: no lead has more, for groups are numbered.
 const LEVELS_MAX: usize = GROUPS_MAX;
+/// Fewer reps are taken for so many.
+const REPS_MIN: f64 = 5.0;
 /// A candidate's evidence counts from this share of what could be known on.
 pub(super) const MOVED_MIN: f64 = 0.02;
 /// Reps are taken to differ from this log Bayes factor on.
@@ -62,6 +66,8 @@ pub struct Query<'a> {
     unseen: [f64; 2],
     /// Variance of what all reps have in common that no closed deal can tell; it is in the interval only.
     unsettled: f64,
+    /// By how much the interval widens the reps' own part, for few reps tell how much reps differ.
+    few: f64,
     weights: [f64; MODELS],
     belief: Common,
     /// The same if reps are alike.
@@ -85,6 +91,8 @@ struct Times {
     belief: Added,
     /// Mean and variance of the logit if reps are alike.
     alike: (f64, f64),
+    /// What the interval takes of the variance of what reps have in common.
+    unchanged: f64,
 }
 
 /// What one more effect adds to the sum of the levels'.
@@ -105,6 +113,7 @@ impl<'a> Query<'a> {
             levels: Vec::with_capacity(1 + segment.levels.len()),
             unseen: [0.0; 2],
             unsettled: 0.0,
+            few: 1.0,
             weights: shared.map_or([1.0 / MODELS as f64; MODELS], SharedBlock::weights),
             belief: Common::default(),
             alike: Common::default(),
@@ -133,8 +142,19 @@ impl<'a> Query<'a> {
             query.unsettled = shared.unsettled();
             query.belief = Common::new(&shared.now.belief, &query.levels);
             query.alike = Common::new(&shared.now.alike, &query.levels);
+            query.few = few(shared.head.fit.reps);
         }
         query
+    }
+
+    /// What is left of the variance of what reps have in common without the allowance for change. The
+    /// allowance stays as far as the deals show change: by how far the fast pace outweighs the slow one.
+    fn unchanged(&self, shared: &SharedBlock, variance: f64) -> f64 {
+        let [_, slow, fast] = self.weights;
+        let change = ((fast - slow) / (fast + slow).max(f64::MIN_POSITIVE)).max(0.0);
+        let levels = self.levels.iter().map(|(_, group)| usize::from(*group));
+        let spread = shared.now.spread(levels.chain([GROUP_TENURE]), variance);
+        change + (1.0 - change) * spread.unchanged(shared.seen_days())
     }
 
     /// P(win) with a rep (`None`: nothing is known of the rep) of this time in the job.
@@ -148,14 +168,14 @@ impl<'a> Query<'a> {
         let Some(shared) = self.shared else {
             return self.ignorant();
         };
-        let Times { belief: added, alike } = self.times(shared, tenure);
+        let Times { belief: added, alike, unchanged } = self.times(shared, tenure);
         let differ: f64 = self.weights[1..].iter().sum::<f64>().max(f64::MIN_POSITIVE);
         let mut moments = [(alike.0, alike.1 + self.unseen[0]); MODELS];
         let Some(rep) = rep else {
             let prior = self.prior(&shared.head.variances);
             let (mean, variance) = self.belief.in_full(added);
             moments[1..].fill((mean, variance + self.unseen[0] + prior));
-            return self.mix(&moments, 0, 0.0, prior);
+            return self.mix(&moments, 0, [0.0, prior], *unchanged);
         };
         let prior = self.prior(&rep.now.variances);
         let look = rep.now.look(&self.levels, &shared.now.belief.mean);
@@ -170,14 +190,17 @@ impl<'a> Query<'a> {
             moved += share * (1.0 - variance / prior);
             own += share * variance;
         }
-        self.mix(&moments, rep.deals, moved, own)
+        self.mix(&moments, rep.deals, [moved, own], *unchanged)
     }
 
     fn times(&self, shared: &SharedBlock, number: u32) -> &Times {
         self.times[(number - TENURE_FIRST) as usize].get_or_init(|| {
             let belief = Added::new(&shared.now.belief, &self.levels, number);
             let alike = Added::new(&shared.now.alike, &self.levels, number);
-            Times { belief, alike: self.alike.in_full(&alike) }
+            let alike = self.alike.in_full(&alike);
+            let share = self.weights[0];
+            let variance = share * alike.1 + (1.0 - share) * self.belief.in_full(&belief).1;
+            Times { belief, alike, unchanged: self.unchanged(shared, variance) }
         })
     }
 
@@ -187,7 +210,13 @@ impl<'a> Query<'a> {
         levels.sum::<f64>() + self.unseen[1]
     }
 
-    fn mix(&self, moments: &[(f64, f64); MODELS], deals: u64, moved: f64, own: f64) -> Estimate {
+    fn mix(
+        &self,
+        moments: &[(f64, f64); MODELS],
+        deals: u64,
+        [moved, own]: [f64; 2],
+        unchanged: f64,
+    ) -> Estimate {
         let (mut chance, mut mean, mut second) = (0.0, 0.0, 0.0);
         for ((centre, variance), weight) in moments.iter().zip(&self.weights) {
             let centre = clamp(*centre);
@@ -196,9 +225,11 @@ impl<'a> Query<'a> {
             second += weight * (variance + centre * centre);
         }
         let variance = (second - mean * mean).max(0.0);
+        let own_part = (own * (1.0 - self.weights[0])).min(variance);
+        let shown = unchanged * (variance - own_part) + self.few * own_part + self.unsettled;
         let deviation = variance.sqrt();
         let mean_chance = chance.clamp(EDGE, 1.0 - EDGE);
-        let around = DEVIATIONS_90 * (variance + self.unsettled).sqrt();
+        let around = DEVIATIONS_90 * shown.sqrt();
         let low = sigmoid(mean - around).max(EDGE);
         let high = sigmoid(mean + around).min(1.0 - EDGE);
         Estimate {
@@ -216,8 +247,15 @@ impl<'a> Query<'a> {
     fn ignorant(&self) -> Estimate {
         let empty = SharedBlock::new(Timestamp::default());
         let moments = [(empty.now.effect(ALL), 1.0 + self.unseen[0]); MODELS];
-        self.mix(&moments, 0, 0.0, self.unseen[1])
+        self.mix(&moments, 0, [0.0, self.unseen[1]], 1.0)
     }
+}
+
+/// How much wider their own part is for how few reps tell how much reps differ: 1 over a variance that
+/// so many tell is too large by this, on average (Morris 1983).
+fn few(reps: f64) -> f64 {
+    let reps = reps.max(REPS_MIN);
+    (reps - 1.0) / (reps - 3.0)
 }
 
 fn numbers(levels: &[(u32, u8)]) -> impl Iterator<Item = u32> {

@@ -99,11 +99,7 @@ fn name(dimension: &Dimension) -> Cow<'static, str> {
     }
 }
 
-fn value<'a>(
-    policy: &SegmentPolicy,
-    dimension: &Dimension,
-    fields: &SegmentView<'a>,
-) -> Value<'a> {
+fn value<'a>(policy: &SegmentPolicy, dimension: &Dimension, fields: &SegmentView<'a>) -> Value<'a> {
     match dimension {
         Dimension::Industry => text(fields.industry),
         Dimension::Employees => band(&policy.employees, 1, fields.employees),

@@ -212,7 +212,7 @@ impl SharedBlock {
     }
 
     /// From the first opening to the last close.
-    fn seen_days(&self) -> f64 {
+    pub(super) fn seen_days(&self) -> f64 {
         self.head.last_at.since(self.head.first_at).days()
     }
 
