@@ -12,7 +12,6 @@ use super::entity::{LeadEntity, PoolEntity, RepEntity, Track};
 use super::fact::Counter;
 use super::hash;
 use super::ids::{LeadId, RepId, TerritoryId};
-use super::input::SegmentFields;
 use super::policy::{ChoiceMethod, ControlUnit, Objective};
 use super::published::{Arm, Candidate, Method, Reason, WinProbability};
 use super::rotation::Entrant;
@@ -393,23 +392,6 @@ fn note_shares(pool: &mut PoolEntity, pick: &[&Looked<'_>], chosen: &RepId, now:
         track.fair = track.fair * decay + one.weight as f64 / total.max(1) as f64;
         track.given = track.given * decay + f64::from(u8::from(one.rep_id == chosen));
         track.fair_at = now;
-    }
-}
-
-impl SegmentFields {
-    /// What a lead says about its segment.
-    pub fn of(lead: &super::lead_fields::LeadFields) -> SegmentFields {
-        SegmentFields {
-            country: lead.country.clone(),
-            state: lead.state.clone(),
-            postal_code: lead.postal_code.clone(),
-            industry: lead.industry.clone(),
-            employees: lead.employees,
-            annual_revenue: lead.annual_revenue,
-            product: lead.product.clone(),
-            source: lead.source.clone(),
-            attributes: lead.attributes.clone(),
-        }
     }
 }
 

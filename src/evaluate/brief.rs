@@ -26,7 +26,8 @@ impl Brief {
         Brief::with(fact, &numbered(fact))
     }
 
-    fn with(fact: &LeadAssigned, candidates: &Numbered<'_>) -> Brief {
+    /// The same, with the candidates in order already.
+    pub(super) fn with(fact: &LeadAssigned, candidates: &Numbered<'_>) -> Brief {
         Brief {
             lead_id: fact.lead_id.clone(),
             assignment_no: fact.assignment_no,

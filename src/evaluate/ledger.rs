@@ -98,7 +98,7 @@ impl Seen {
     }
 
     /// A rep among the candidates, who come by rep number.
-    pub(super) fn of(candidates: &[Seen], rep: u64) -> Option<&Seen> {
+    pub(super) fn find(candidates: &[Seen], rep: u64) -> Option<&Seen> {
         let at = candidates.binary_search_by_key(&rep, |one| one.rep).ok()?;
         candidates.get(at)
     }
@@ -401,7 +401,7 @@ impl Row {
             target: target.chance(rep),
             cost,
             overlap,
-            modelled: Seen::of(&new.candidates, rep).and_then(|one| one.mean),
+            modelled: Seen::find(&new.candidates, rep).and_then(|one| one.mean),
             expected: target.expect(&new.candidates),
         });
         if keeps_odds {

@@ -250,9 +250,9 @@ impl Lift {
             let company = company(state, &fact.domain, &fact.lead_id, fields);
             self.ledger.row(&fact.domain, &fact.lead_id).company = company;
         }
-        self.ledger.recorded(Brief::of(fact));
-        let is_first = self.ledger.row(&fact.domain, &fact.lead_id).joined.is_none();
         let candidates = numbered(fact);
+        self.ledger.recorded(Brief::with(fact, &candidates));
+        let is_first = self.ledger.row(&fact.domain, &fact.lead_id).joined.is_none();
         let (rotation, known) = self.weights.rotation(fact, &candidates);
         self.weights_unknown += usize::from(is_first && rotation.is_some() && !known);
         let tried = Brief::tried(fact, &candidates, |stated| rotation.unwrap_or(stated));

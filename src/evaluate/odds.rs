@@ -23,9 +23,9 @@ pub struct Odds {
 pub type Numbered<'f> = Vec<(u64, &'f Candidate)>;
 
 /// Puts the candidates of a decision in the order of the reps' numbers.
-pub fn numbered<'f>(fact: &'f LeadAssigned) -> Numbered<'f> {
-    let number = |one: &'f Candidate| (rep_number(&one.rep_id), one);
-    let mut numbered: Numbered<'f> = fact.candidates.iter().map(number).collect();
+pub fn numbered(fact: &LeadAssigned) -> Numbered<'_> {
+    let candidates = fact.candidates.iter();
+    let mut numbered: Numbered<'_> = candidates.map(|one| (rep_number(&one.rep_id), one)).collect();
     numbered.sort_unstable_by_key(|(rep, _)| *rep);
     numbered
 }
@@ -100,7 +100,7 @@ impl Odds {
     /// P(win) of the candidates, who come by rep number, weighted by their chances.
     pub fn expect(&self, candidates: &[Seen]) -> Option<f64> {
         let of = |(rep, chance): &(u64, f64)| {
-            let mean = Seen::of(candidates, *rep)?.mean?;
+            let mean = Seen::find(candidates, *rep)?.mean?;
             Some((*chance, chance * mean))
         };
         let (weight, sum) =

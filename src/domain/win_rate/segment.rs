@@ -54,6 +54,23 @@ macro_rules! view {
 
 view!(LeadFields, SegmentFields);
 
+impl SegmentFields {
+    /// What a lead says about its segment.
+    pub fn of(lead: &LeadFields) -> SegmentFields {
+        SegmentFields {
+            country: lead.country.clone(),
+            state: lead.state.clone(),
+            postal_code: lead.postal_code.clone(),
+            industry: lead.industry.clone(),
+            employees: lead.employees,
+            annual_revenue: lead.annual_revenue,
+            product: lead.product.clone(),
+            source: lead.source.clone(),
+            attributes: lead.attributes.clone(),
+        }
+    }
+}
+
 /// The segment that the policy sees in these fields. Texts are compared as everywhere else (NFKC,
 /// trimmed, lower case), numbers fall into bands, and what is not known is a level of its own.
 pub fn segment<'a>(policy: &SegmentPolicy, fields: impl Into<SegmentView<'a>>) -> Segment {
